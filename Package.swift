@@ -15,10 +15,14 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "reencrypt-secrets",
     products: [
+        .library(name: "Envelope", targets: ["Envelope"]),
     ],
     targets: [
         .systemLibrary(
+            name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(
             name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(name: "Envelope", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CLibPQ"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
