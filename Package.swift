@@ -17,6 +17,9 @@ let package = Package(
     products: [
         .library(name: "Envelope", targets: ["Envelope"]),
     ],
+    dependencies: [
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
     targets: [
         .systemLibrary(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -24,6 +27,10 @@ let package = Package(
             name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(name: "Envelope", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CLibPQ"], swiftSettings: settings),
+        .target(
+            name: "Catalog",
+            dependencies: ["Postgres", .product(name: "Yams", package: "Yams")],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

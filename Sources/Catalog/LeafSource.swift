@@ -1,0 +1,161 @@
+/// The SQL texts behind `LeafStatements`.
+struct LeafSource {
+    private let leaf: String
+    private let idColumns: [IDColumn]
+    private let rangeColumns: [IDColumn]
+    private let columns: [EncryptedColumn]
+    private let targetKeyID: String
+    private let knownKeyIDs: [String]
+
+    init(_ table: EncryptedTable, _ leaf: Leaf, targetKeyID: String, knownKeyIDs: [String]) {
+        self.leaf = leaf.sqlName
+        self.idColumns = table.idColumns
+        self.rangeColumns = leaf.rangeColumns
+        self.columns = table.columns
+        self.targetKeyID = targetKeyID
+        self.knownKeyIDs = knownKeyIDs.filter { $0 != targetKeyID }
+    }
+
+    var lockOld: String {
+        """
+        SELECT t.ctid, \(columns.map(valueUnlessCurrent).joined(separator: ", ")) FROM ONLY \(leaf) AS t \
+        WHERE \(inRange) AND \(holdsOld) ORDER BY \(order) FOR NO KEY UPDATE SKIP LOCKED
+        """
+    }
+
+    var readOld: String {
+        """
+        SELECT t.ctid, \(columns.map(valueUnlessCurrent).joined(separator: ", ")) FROM ONLY \(leaf) AS t \
+        WHERE \(inRange) AND \(holdsOld)
+        """
+    }
+
+    var readOldWithIDs: String {
+        let ids = (rangeColumns + idColumns).map { "t.\(SQLIdentifier.quoted($0.name))::text" }
+        return """
+            SELECT \((ids + columns.map(valueUnlessCurrent)).joined(separator: ", ")) \
+            FROM ONLY \(leaf) AS t WHERE \(inRange) AND \(holdsOld) ORDER BY \(order)
+            """
+    }
+
+    var update: String {
+        let names = columns.indices.map { "v\($0)" }
+        let assignments = zip(columns, names).map { column, name in
+            let quoted = SQLIdentifier.quoted(column.name)
+            let value = columns.count == 1 ? "v.\(name)" : "coalesce(v.\(name), t.\(quoted))"
+            return "\(quoted) = \(value)"
+        }
+        let arrays = columns.enumerated().map { index, column in "$\(index + 2)::\(arrayType(column.type))" }
+        return """
+            UPDATE ONLY \(leaf) AS t SET \(assignments.joined(separator: ", ")) \
+            FROM unnest($1::tid[], \(arrays.joined(separator: ", "))) AS v(row, \(names.joined(separator: ", "))) \
+            WHERE t.ctid = v.row
+            """
+    }
+
+    var returning: String {
+        " RETURNING v.row, " + columns.map { "t." + SQLIdentifier.quoted($0.name) }.joined(separator: ", ")
+    }
+
+    var identify: String {
+        let ids = idColumns.map { "t.\(SQLIdentifier.quoted($0.name))::text" }.joined(separator: ", ")
+        return "SELECT t.ctid, \(ids) FROM ONLY \(leaf) AS t WHERE t.ctid = ANY($1::tid[])"
+    }
+
+    /// A locker that is alone on a row is in its `xmax`, and holds the lock on its own transaction id.
+    /// Several lockers of one row (a multixact) are not told apart.
+    var blockers: String {
+        """
+        SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), \
+        coalesce(extract(epoch FROM now() - a.xact_start), 0)::bigint \
+        FROM (SELECT DISTINCT t.xmax AS locker FROM ONLY \(leaf) AS t WHERE \(inRange) AND \(holdsOld)) AS x \
+        JOIN pg_locks AS l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = x.locker \
+        JOIN pg_stat_activity AS a ON a.pid = l.pid ORDER BY a.xact_start LIMIT 3
+        """
+    }
+
+    /// `$1`: rows a page; `$2…`: the cursor's id.
+    func page(behindCursor: Bool) -> String {
+        let ids = rangeColumns.map { SQLIdentifier.quoted($0.name) }
+        let behind = behindCursor ? "WHERE \(row(rangeColumns)) > \(bound(startingAt: 2))" : ""
+        // The cells of a page are named by position: an id or a column may have any name.
+        let idCells = rangeColumns.indices.map { "i\($0)" }
+        let cells = columns.indices.map { "c\($0)" }
+        let states = zip(columns, cells).map { column, cell in "\(state(column)) AS \(cell)" }
+        let inner = zip(ids, idCells).map { "t.\($0) AS \($1)" } + states
+        let wanted = cells.map { "p.\($0) IS NOT NULL" } + ["p.n = $1"]
+        return """
+            SELECT p.n, \((idCells.map { "p.\($0)::text" } + cells.map { "p.\($0)" }).joined(separator: ", ")) \
+            FROM (SELECT s.*, row_number() OVER () AS n FROM (SELECT \(inner.joined(separator: ", ")) \
+            FROM ONLY \(leaf) AS t \(behind) ORDER BY \(order) LIMIT $1) AS s) AS p \
+            WHERE \(wanted.joined(separator: " OR ")) ORDER BY p.n
+            """
+    }
+
+    // MARK: Parts
+
+    private func predicate(_ column: EncryptedColumn) -> LabelPredicate {
+        LabelPredicate(of: "t." + SQLIdentifier.quoted(column.name), column.type)
+    }
+
+    private func valueUnlessCurrent(_ column: EncryptedColumn) -> String {
+        let predicate = predicate(column)
+        let value = "t." + SQLIdentifier.quoted(column.name)
+        return "CASE WHEN \(predicate.isNeitherNullNorLabelled(targetKeyID)) THEN \(value) END"
+    }
+
+    private func state(_ column: EncryptedColumn) -> String {
+        let predicate = predicate(column)
+        let labels = knownKeyIDs.map { predicate.isLabelled($0) }
+        let old =
+            labels.isEmpty ? "" : "WHEN \(labels.joined(separator: " OR ")) THEN \(predicate.emptyParsable) "
+        return """
+            CASE WHEN \(predicate.isNeitherNullNorLabelled(targetKeyID)) THEN CASE \(old)\
+            WHEN true THEN \(predicate.parsable) END END
+            """
+    }
+
+    private var holdsOld: String {
+        "("
+            + columns.map { predicate($0).isNeitherNullNorLabelled(targetKeyID) }.joined(separator: " OR ")
+            + ")"
+    }
+
+    private var order: String {
+        rangeColumns.map { "t.\(SQLIdentifier.quoted($0.name))" + collation($0) }.joined(separator: ", ")
+    }
+
+    private var inRange: String {
+        let row = row(rangeColumns)
+        let last = bound(startingAt: 1 + rangeColumns.count)
+        return "\(row) >= \(bound(startingAt: 1)) AND \(row) <= \(last)"
+    }
+
+    private func row(_ columns: [IDColumn]) -> String {
+        list(columns.map { "t.\(SQLIdentifier.quoted($0.name))" + collation($0) })
+    }
+
+    private func bound(startingAt number: Int) -> String {
+        list(
+            rangeColumns.enumerated().map { index, column in
+                "$\(number + index)::text::\(column.type)" + collation(column)
+            })
+    }
+
+    private func list(_ items: [String]) -> String {
+        items.count == 1 ? items[0] : "(" + items.joined(separator: ", ") + ")"
+    }
+
+    private func collation(_ column: IDColumn) -> String {
+        column.collation.map { " COLLATE " + $0 } ?? ""
+    }
+
+    private func arrayType(_ type: ColumnType) -> String {
+        switch type {
+        case .bytea: "bytea[]"
+        case .text, .varchar: "text[]"
+        case .json: "json[]"
+        case .jsonb: "jsonb[]"
+        }
+    }
+}
