@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "Envelope", targets: ["Envelope"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -31,6 +32,11 @@ let package = Package(
             name: "Catalog",
             dependencies: ["Postgres", .product(name: "Yams", package: "Yams")],
             swiftSettings: settings),
+        .target(
+            name: "BatchQueue",
+            dependencies: ["Catalog", .product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: settings),
+        .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

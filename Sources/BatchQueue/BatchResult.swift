@@ -1,0 +1,50 @@
+/// What a worker reports of a batch whose transaction it has committed.
+package struct BatchResult: Sendable, Hashable {
+    /// Records rewrapped and committed (r).
+    package var rewrapped: Int
+    /// Records that cannot be rewrapped (f).
+    package var failures: [RecordFailure]
+    /// What others' locks kept from this delivery: it becomes a new, delayed batch, and counts no failures
+    /// here, since the delivery that hands nothing on reports them.
+    package var remainder: BatchRange?
+
+    package init(rewrapped: Int, failures: [RecordFailure] = [], remainder: BatchRange? = nil) {
+        self.rewrapped = rewrapped
+        self.failures = remainder == nil ? failures : []
+        self.remainder = remainder
+    }
+}
+
+/// A record that stays as it is, and why. Holds no part of the value.
+package struct RecordFailure: Sendable, Hashable, Codable {
+    package let table: String
+    /// The row's id, one text a column of the catalog's id.
+    package let id: [String]
+    package let column: String
+    /// The key id that the value claims, where it can be read.
+    package let keyID: String?
+    package let reason: String
+
+    package init(table: String, id: [String], column: String, keyID: String?, reason: String) {
+        self.table = table
+        self.id = id
+        self.column = column
+        self.keyID = keyID
+        self.reason = reason
+    }
+
+    package enum CodingKeys: String, CodingKey {
+        case table, id, column, reason
+        case keyID = "key_id"
+    }
+}
+
+/// What the queue makes of a report.
+package enum AcknowledgeAnswer: Sendable, Hashable {
+    /// The first report of this batch: it counts.
+    case counted
+    /// The batch has been reported before: nothing changes.
+    case duplicate
+    /// The batch belongs to an earlier generation: nothing changes.
+    case stale
+}
