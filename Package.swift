@@ -36,6 +36,9 @@ let package = Package(
             name: "BatchQueue",
             dependencies: ["Catalog", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: settings),
+        .target(
+            name: "Verification", dependencies: ["Envelope", "Catalog", "Postgres"],
+            swiftSettings: settings),
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -1,0 +1,126 @@
+package import Catalog
+import Envelope
+package import Postgres
+
+/// Counts every value of the catalog's columns by its label, in one read-only snapshot of one connection.
+///
+/// Labels with a canonical prefix are counted by the server; every other value is fetched and parsed. It
+/// shares nothing with the worker, so that what it says about the worker's result is evidence.
+package struct CensusTaker: Sendable {
+    private let tables: [EncryptedTable]
+    private let keyIDs: [String]
+
+    /// Blocks a counting statement reads: 64 MB, well below a second of work.
+    private static let blocksPerCount = 8_192
+    /// Bytes that a fetch of values to be parsed should bring.
+    private static let fetchTarget = 4_000_000
+
+    /// - Parameter keyIDs: ids that the server may recognise by a canonical prefix; others are found by
+    ///   parsing.
+    package init(_ tables: [EncryptedTable], keyIDs: [String]) {
+        self.tables = tables
+        self.keyIDs = keyIDs
+    }
+
+    /// Takes the census inside a transaction of its own.
+    package func take(_ session: PostgresSession) throws -> Census {
+        try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
+            // A policy then raises an error instead of hiding rows.
+            try session.query("SELECT set_config('row_security', 'off', true)")
+            return try takeInSnapshot(session)
+        }
+    }
+
+    /// Takes the census inside the transaction that the caller has begun, which must see one snapshot.
+    package func takeInSnapshot(_ session: PostgresSession) throws -> Census {
+        var census = Census()
+        for table in tables {
+            for leaf in table.leaves {
+                try count(table, CensusStatements(table, leaf, keyIDs: keyIDs), session, &census)
+            }
+        }
+        return census
+    }
+
+    private func count(
+        _ table: EncryptedTable, _ statements: CensusStatements, _ session: PostgresSession,
+        _ census: inout Census
+    ) throws {
+        var none = QueryParameters()
+        let blocks = try session.query(statements.blockCount, &none).integer(0, 0) ?? 0
+        var start = 0
+        var fetchSize = 16
+        while start < blocks {
+            let end = min(start + Self.blocksPerCount, blocks)
+            var range = Self.range(start, end)
+            let result = try session.query(statements.count, &range)
+            var unlabelled = 0
+            for row in 0..<result.rowCount {
+                let rows = result.integer(row, table.columns.count) ?? 0
+                for (index, column) in table.columns.enumerated() {
+                    switch result.integer(row, index) {
+                    case CensusStatements.Code.null:
+                        census.addNulls(rows, table: table.name, column: column.name)
+                    case CensusStatements.Code.unlabelled, nil:
+                        unlabelled += rows
+                    case let code?:
+                        let keyID = keyIDs[code - CensusStatements.Code.firstKey]
+                        census.add(rows, table: table.name, column: column.name, label: .key(keyID))
+                    }
+                }
+            }
+            if unlabelled > 0 {
+                let parsed = try parse(
+                    table, statements, session, blocks: start..<end, fetchSize: &fetchSize, &census)
+                guard parsed == unlabelled else {
+                    throw PostgresError(
+                        .unexpectedAnswer,
+                        "\(table.name): \(unlabelled) values to parse, but \(parsed) came; the snapshot is not one"
+                    )
+                }
+            }
+            start = end
+        }
+    }
+
+    /// Fetches and parses what no label predicate claims. Gives how many values that were.
+    private func parse(
+        _ table: EncryptedTable, _ statements: CensusStatements, _ session: PostgresSession,
+        blocks: Range<Int>, fetchSize: inout Int, _ census: inout Census
+    ) throws -> Int {
+        var start = blocks.lowerBound
+        var count = 0
+        while start < blocks.upperBound {
+            let end = min(start + fetchSize, blocks.upperBound)
+            var range = Self.range(start, end)
+            let result = try session.query(statements.unlabelled, &range)
+            var bytes = 0
+            for row in 0..<result.rowCount {
+                for (index, column) in table.columns.enumerated() {
+                    guard let value = result.bytes(row, index) else { continue }
+                    count += 1
+                    bytes += value.count
+                    census.add(1, table: table.name, column: column.name, label: Self.label(of: value))
+                }
+            }
+            fetchSize = bytes > Self.fetchTarget ? max(1, fetchSize / 2) : min(fetchSize * 2, 4_096)
+            start = end
+        }
+        return count
+    }
+
+    private static func label(of value: UnsafeRawBufferPointer) -> Census.Label {
+        do throws(EnvelopeError) {
+            return .key(try ParsedEnvelope(parsing: value).keyID.description)
+        } catch {
+            return .unreadable
+        }
+    }
+
+    private static func range(_ start: Int, _ end: Int) -> QueryParameters {
+        var parameters = QueryParameters()
+        parameters.append(int8: Int64(start))
+        parameters.append(int8: Int64(end))
+        return parameters
+    }
+}
