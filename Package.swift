@@ -10,6 +10,7 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 // The order is the path of the data; nothing imports what stands below it.
 let package = Package(
@@ -18,6 +19,7 @@ let package = Package(
         .library(name: "Envelope", targets: ["Envelope"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -39,7 +41,15 @@ let package = Package(
         .target(
             name: "Verification", dependencies: ["Envelope", "Catalog", "Postgres"],
             swiftSettings: settings),
+        .target(
+            name: "Rotation",
+            dependencies: [
+                "Envelope", "Postgres", "Catalog", "BatchQueue", "Verification", logging,
+            ],
+            swiftSettings: settings),
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),
+        .testTarget(
+            name: "RotationTests", dependencies: ["Rotation", "BatchQueue"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

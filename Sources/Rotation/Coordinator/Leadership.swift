@@ -1,0 +1,154 @@
+import Catalog
+package import Logging
+package import Postgres
+
+/// Leads a job: holds the advisory locks of its tables and of the job on a connection of its own, which is
+/// touched often enough that the server ends it by itself where this process is frozen.
+///
+/// PostgreSQL is the fence. A worker's transaction commits only while the job's lock is held, so whoever
+/// loses it stops changing rows, however late it notices.
+package actor Leadership {
+    private let connection: PostgresConnection
+    private let plan: JobPlan
+    private let logger: Logger
+    private var heldBy: Int?
+
+    /// The server ends a leader's session that is silent for so long.
+    private static let silenceLimit = "30s"
+    /// How often the session is touched.
+    private static let touchInterval: Duration = .seconds(10)
+    /// How long locks are tried for that a lost connection of our own may still hold.
+    private static let retakeLimit: Duration = .seconds(45)
+    /// How long a new job waits for earlier transactions of workers; stuck ones are ended after 15 s.
+    private static let gateLimit: Duration = .seconds(60)
+
+    package init(_ plan: JobPlan, _ settings: ConnectionSettings, _ logger: Logger) {
+        self.plan = plan
+        self.logger = logger
+        connection = PostgresConnection(settings)
+    }
+
+    /// Takes the lead, then lets every transaction of earlier workers end.
+    /// - Throws: `tableIsLed` where another job leads one of the tables.
+    package func acquire() async throws {
+        guard let refusal = try await tryAcquire() else {
+            try await passGates()
+            return
+        }
+        throw refusal
+    }
+
+    /// Keeps the lead until cancelled.
+    /// - Throws: `leadershipLost` where somebody else took a table while our connection was away.
+    package func hold() async throws {
+        while !Task.isCancelled {
+            do {
+                try await Task.sleep(for: Self.touchInterval)
+            } catch {
+                return
+            }
+            try await confirm()
+        }
+    }
+
+    /// Proves that the locks are held now, taking them again where the connection was lost.
+    /// - Throws: `leadershipLost`.
+    package func confirm() async throws {
+        let start = ContinuousClock.now
+        while true {
+            do {
+                if try await isHeld() { return }
+                guard let refusal = try await tryAcquire() else { return }
+                if ContinuousClock.now - start > Self.retakeLimit {
+                    throw RotationError(.leadershipLost, "lost the lead: \(refusal.message)")
+                }
+            } catch let error as PostgresError where error.isRetriable {
+                logger.warning("The leader's connection was lost", metadata: [LogKey.reason: "\(error)"])
+                if ContinuousClock.now - start > Self.retakeLimit {
+                    throw RotationError(.leadershipLost, "lost the lead: \(error)")
+                }
+            }
+            try await Task.sleep(for: .milliseconds(Int.random(in: 100...1_000)))
+        }
+    }
+
+    /// Ends the lead with its connection.
+    package func release() async {
+        heldBy = nil
+        await connection.close()
+    }
+
+    // MARK: Locks
+
+    /// Nil where everything was taken; else why not, and nothing is held.
+    private func tryAcquire() async throws -> RotationError? {
+        let locks: [(lock: AdvisoryLock, table: EncryptedTable?)] =
+            plan.tables.map { (.table($0.lockOID), $0) } + [(plan.jobLock, nil)]
+        let (pid, refusal) = try await connection.perform { session -> (Int, RotationError?) in
+            try session.query("SELECT set_config('idle_session_timeout', '\(Self.silenceLimit)', false)")
+            try session.query("SELECT pg_advisory_unlock_all()")
+            for (lock, table) in locks where try !lock.tryAcquire(session) {
+                try session.query("SELECT pg_advisory_unlock_all()")
+                let what = table.map { "table \($0.name)" } ?? "the job's lock"
+                return (
+                    session.backendPID,
+                    RotationError(
+                        .tableIsLed,
+                        "\(what) is held by another rotation\(try Self.holder(of: lock, session)). Wait for it to end; "
+                            + "if its process is gone, its lock ends within 30 s: run again then")
+                )
+            }
+            return (session.backendPID, nil)
+        }
+        heldBy = refusal == nil ? pid : nil
+        return refusal
+    }
+
+    private static func holder(of lock: AdvisoryLock, _ session: PostgresSession) throws -> String {
+        guard case .table(let oid) = lock else { return "" }
+        let result = try session.query(
+            """
+            SELECT a.pid, coalesce(a.application_name, '') FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+            WHERE l.locktype = 'advisory' AND l.granted AND l.classid = \(AdvisoryLock.tableClass)::oid \
+            AND l.objid = \(oid)::oid AND l.objsubid = 2 LIMIT 1
+            """)
+        guard result.rowCount == 1 else { return "" }
+        return
+            " (server process \(result.integer(0, 0) ?? 0), application_name '\(result.string(0, 1) ?? "")')"
+    }
+
+    private func isHeld() async throws -> Bool {
+        guard let heldBy else { return false }
+        let locks = plan.tables.map { AdvisoryLock.table($0.lockOID) } + [plan.jobLock]
+        return try await connection.perform { session in
+            guard session.backendPID == heldBy else { return false }
+            return try locks.allSatisfy { try $0.isHeld(by: session) }
+        }
+    }
+
+    /// Takes each gate alone once: every transaction that got through it before has ended then.
+    private func passGates() async throws {
+        for table in plan.tables {
+            let gate = AdvisoryLock.gate(table.lockOID)
+            let start = ContinuousClock.now
+            while true {
+                let passed = try await connection.perform { session in
+                    guard try gate.tryAcquire(session) else {
+                        _ = try AdvisoryLock.endStuckSessions(at: gate, session)
+                        return false
+                    }
+                    try gate.release(session)
+                    return true
+                }
+                if passed { break }
+                if ContinuousClock.now - start > Self.gateLimit {
+                    throw RotationError(
+                        .tableIsLed,
+                        "transactions of an earlier rotation on \(table.name) do not end, and may not be ended by this role; "
+                            + "end them with pg_terminate_backend, or grant pg_signal_backend to this role")
+                }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+}

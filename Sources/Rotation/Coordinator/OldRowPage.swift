@@ -1,0 +1,88 @@
+import BatchQueue
+import Catalog
+import Envelope
+import Postgres
+
+/// One page of an enumeration: the rows behind a cursor that hold old values, cut into ranges.
+struct OldRowPage: Sendable {
+    let ranges: [BatchRange]
+    /// Where the next page starts; nil behind the last row.
+    let next: [String]?
+    /// What the page cost in transfer.
+    let bytes: Int
+
+    /// Reads a page. Values whose label the server cannot vouch for are parsed here.
+    static func read(
+        _ leaf: PlannedLeaf, after cursor: [String]?, rows: Int, rangeRows: Int, target: KeyIDBytes,
+        _ session: PostgresSession
+    ) throws -> OldRowPage {
+        var (statement, parameters) = leaf.statements.page(after: cursor, rows: rows)
+        let result = try session.query(statement, &parameters)
+        let idCount = leaf.statements.idCount
+        var builder = RangeBuilder(table: leaf.table.name, leaf: leaf.leaf.oid, rangeRows: rangeRows)
+        var bytes = 0
+        for row in 0..<result.rowCount {
+            var old = 0
+            for column in 0..<leaf.statements.columnCount {
+                guard let value = result.bytes(row, 1 + idCount + column) else { continue }
+                bytes += value.count
+                if value.isEmpty || !isCurrent(value, target) { old += 1 }
+            }
+            if old > 0 {
+                builder.add(records: old) { (0..<idCount).map { result.string(row, 1 + $0) ?? "" } }
+            }
+        }
+        var next: [String]?
+        if result.rowCount > 0, result.integer(result.rowCount - 1, 0) == rows {
+            next = (0..<idCount).map { result.string(result.rowCount - 1, 1 + $0) ?? "" }
+        }
+        return OldRowPage(ranges: builder.finish(), next: next, bytes: bytes)
+    }
+
+    private static func isCurrent(_ value: UnsafeRawBufferPointer, _ target: KeyIDBytes) -> Bool {
+        do throws(EnvelopeError) {
+            return try ParsedEnvelope(parsing: value).hasKeyID(target)
+        } catch {
+            return false
+        }
+    }
+}
+
+/// Collects rows in id order into ranges of at most `rangeRows`. Ids are read for a range's ends alone.
+private struct RangeBuilder {
+    private let table: String
+    private let leaf: UInt32
+    private let rangeRows: Int
+    private var ranges: [BatchRange] = []
+    private var open: BatchRange?
+    private var readLastID: (() -> [String])?
+
+    init(table: String, leaf: UInt32, rangeRows: Int) {
+        self.table = table
+        self.leaf = leaf
+        self.rangeRows = rangeRows
+    }
+
+    mutating func add(records: Int, id: @escaping () -> [String]) {
+        if open == nil {
+            open = BatchRange(table: table, leaf: leaf, first: id(), last: [], records: 0, rows: 0)
+        }
+        open?.records += records
+        open?.rows += 1
+        readLastID = id
+        if let rows = open?.rows, rows >= rangeRows { close() }
+    }
+
+    mutating func finish() -> [BatchRange] {
+        close()
+        return ranges
+    }
+
+    private mutating func close() {
+        guard var range = open, let readLastID else { return }
+        range.last = readLastID()
+        ranges.append(range)
+        open = nil
+        self.readLastID = nil
+    }
+}

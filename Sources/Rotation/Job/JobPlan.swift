@@ -1,0 +1,44 @@
+package import Catalog
+package import Envelope
+
+/// Everything that coordinator and workers have agreed on for one job.
+package struct JobPlan: Sendable {
+    package let keyring: Keyring
+    package let mode: RotationMode
+    package let tables: [EncryptedTable]
+    /// The key of the advisory lock that stands for this job, drawn with it.
+    package let jobLock: AdvisoryLock
+    private let leaves: [UInt32: PlannedLeaf]
+
+    package init(keyring: Keyring, mode: RotationMode, tables: [EncryptedTable], jobLock: AdvisoryLock) {
+        self.keyring = keyring
+        self.mode = mode
+        self.tables = tables
+        self.jobLock = jobLock
+        let target = keyring.primary.id.description
+        let known = keyring.ids.map(\.description)
+        var leaves: [UInt32: PlannedLeaf] = [:]
+        for table in tables {
+            for leaf in table.leaves {
+                leaves[leaf.oid] = PlannedLeaf(
+                    table: table, leaf: leaf,
+                    statements: LeafStatements(table, leaf, targetKeyID: target, knownKeyIDs: known))
+            }
+        }
+        self.leaves = leaves
+    }
+
+    package var targetKeyID: String { keyring.primary.id.description }
+
+    /// The leaf that a range names, if it belongs to the table that the range names.
+    package func leaf(_ oid: UInt32, of table: String) -> PlannedLeaf? {
+        guard let planned = leaves[oid], planned.table.name == table else { return nil }
+        return planned
+    }
+}
+
+package struct PlannedLeaf: Sendable {
+    package let table: EncryptedTable
+    package let leaf: Leaf
+    package let statements: LeafStatements
+}

@@ -1,0 +1,103 @@
+package import BatchQueue
+package import Logging
+package import Postgres
+import Synchronization
+
+/// Takes ranges from a queue and rewraps them on a number of lanes.
+package final class Worker: Sendable {
+    private let queue: any BatchQueue
+    private let lanes: [RewrapLane]
+    private let logger: Logger
+    private let onReport: @Sendable (RangeReport) -> Void
+    private let lastProgress = Mutex(ContinuousClock.now)
+
+    /// How long a worker that can finish nothing keeps trying, where no lock of others explains it.
+    private static let patience: Duration = .seconds(600)
+
+    /// - Parameters:
+    ///   - lanes: database connections, at least 1.
+    ///   - onReport: is told the cost of every delivery.
+    package init(
+        _ plan: JobPlan, queue: any BatchQueue, settings: ConnectionSettings, lanes: Int, logger: Logger,
+        onReport: @escaping @Sendable (RangeReport) -> Void = { _ in }
+    ) {
+        self.queue = queue
+        self.lanes = (0..<max(1, lanes)).map { _ in RewrapLane(plan, settings) }
+        self.logger = logger
+        self.onReport = onReport
+    }
+
+    /// Works until the queue is drained. Where the task is cancelled, the ranges in hand are finished and
+    /// reported first.
+    /// - Throws: `RotationError` where only a person can help; the range in hand has been handed back.
+    package func drain() async throws {
+        lastProgress.withLock { $0 = .now }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for lane in lanes {
+                group.addTask { try await self.drain(lane) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// Ends the lanes' sessions.
+    package func close() async {
+        for lane in lanes { await lane.close() }
+    }
+
+    private func drain(_ lane: RewrapLane) async throws {
+        while let lease = try await queue.claim() {
+            let report = await lane.process(lease)
+            onReport(report)
+            try await tell(lease, report.outcome)
+        }
+    }
+
+    private func tell(_ lease: Lease, _ outcome: RangeOutcome) async throws {
+        switch outcome {
+        case .done(let result):
+            lastProgress.withLock { $0 = .now }
+            try await accept(queue.acknowledge(lease, result), lease)
+        case .handBack(let delay, let blockedSince, let reason):
+            logger.debug("Range handed back", metadata: metadata(lease, reason))
+            try await accept(queue.handBack(lease, after: delay, blockedSince: blockedSince), lease)
+            try checkPatience(blocked: blockedSince != nil, reason)
+        case .split(let parts):
+            lastProgress.withLock { $0 = .now }
+            logger.debug("Range split", metadata: metadata(lease, "into \(parts.count)"))
+            try await accept(queue.split(lease, into: parts), lease)
+        case .bury(let reason):
+            logger.warning("Range given up", metadata: metadata(lease, reason))
+            try await accept(queue.bury(lease, reason: reason), lease)
+        case .needsOperator(let reason):
+            try await accept(queue.handBack(lease, after: .zero, blockedSince: nil), lease)
+            throw RotationError(.needsOperator, reason)
+        }
+    }
+
+    private func accept(_ answer: AcknowledgeAnswer, _ lease: Lease) {
+        if answer != .counted {
+            logger.debug("Report not counted", metadata: metadata(lease, "\(answer)"))
+        }
+    }
+
+    private func checkPatience(blocked: Bool, _ reason: String) throws {
+        let idle = lastProgress.withLock { last in
+            if blocked { last = .now }
+            return ContinuousClock.now - last
+        }
+        if idle > Self.patience {
+            throw RotationError(
+                .databaseAway,
+                "nothing could be finished for \(Self.patience.components.seconds / 60) minutes; last reason: \(reason)"
+            )
+        }
+    }
+
+    private func metadata(_ lease: Lease, _ reason: String) -> Logger.Metadata {
+        [
+            LogKey.table: "\(lease.range.table)", LogKey.batchSequence: "\(lease.sequence)",
+            LogKey.reason: "\(reason)",
+        ]
+    }
+}
