@@ -10,6 +10,7 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 // The order is the path of the data; nothing imports what stands below it.
@@ -17,10 +18,13 @@ let package = Package(
     name: "reencrypt-secrets",
     products: [
         .library(name: "Envelope", targets: ["Envelope"]),
+        .executable(name: "reencrypt-secrets", targets: ["reencrypt-secrets"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -28,6 +32,7 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .target(name: "Envelope", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(name: "Postgres", dependencies: ["CLibPQ"], swiftSettings: settings),
         .target(
@@ -47,9 +52,22 @@ let package = Package(
                 "Envelope", "Postgres", "Catalog", "BatchQueue", "Verification", logging,
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "reencrypt-secrets",
+            dependencies: [
+                "CLinux", "Envelope", "Postgres", "Catalog", "BatchQueue", "Verification", "Rotation",
+                argumentParser, logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),
         .testTarget(
             name: "RotationTests", dependencies: ["Rotation", "BatchQueue"], swiftSettings: settings),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: ["reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification"],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

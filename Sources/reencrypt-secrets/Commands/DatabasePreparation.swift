@@ -1,0 +1,59 @@
+import Catalog
+import Logging
+import Postgres
+
+/// Everything that is looked at before any work: the server, the catalog's tables, what stands in the way.
+struct DatabasePreparation: Sendable {
+    let tables: [EncryptedTable]
+    let problems: [CatalogProblem]
+    let database: JobReport.Database
+
+    var refusals: [CatalogProblem] { problems.filter { $0.severity == .refuse } }
+
+    /// - Parameter keyIDs: the target first, then the other known key ids; empty for a check without keys.
+    static func inspect(
+        _ file: CatalogFile, _ settings: ConnectionSettings, forWriting: Bool, keyIDs: [String]
+    ) async throws -> DatabasePreparation {
+        let connection = PostgresConnection(settings)
+        let found = try await connection.perform { session in
+            let server = try Preflight.server(session, forWriting: forWriting)
+            let database = try identity(session)
+            if server.contains(where: { $0.severity == .refuse }) {
+                return DatabasePreparation(tables: [], problems: server, database: database)
+            }
+            let introspection = try Introspection.resolve(file.entries, session: session)
+            var problems = server + introspection.problems
+            for table in introspection.tables {
+                problems += try Preflight.table(
+                    table, session: session, forWriting: forWriting, targetKeyID: keyIDs.first ?? "",
+                    otherKeyIDs: Array(keyIDs.dropFirst()))
+            }
+            return DatabasePreparation(tables: introspection.tables, problems: problems, database: database)
+        }
+        await connection.close()
+        guard let pooler = try TransactionPoolerProbe.run(connecting: settings) else { return found }
+        return DatabasePreparation(
+            tables: found.tables, problems: [pooler] + found.problems, database: found.database)
+    }
+
+    /// Logs what was found.
+    /// - Throws: exit code 1 where something has to be mended first.
+    func report(to logger: Logger) throws {
+        for problem in problems {
+            logger.log(level: problem.severity == .refuse ? .error : .warning, "\(problem)")
+        }
+        guard refusals.isEmpty else { throw ExitStatus.couldNotRun }
+    }
+
+    private static func identity(_ session: PostgresSession) throws -> JobReport.Database {
+        let result = try session.query(
+            """
+            SELECT current_database(), current_setting('server_version'), \
+            CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') \
+            THEN (SELECT system_identifier FROM pg_control_system())::text END
+            """)
+        return JobReport.Database(
+            name: result.string(0, 0) ?? "", systemIdentifier: result.string(0, 2),
+            serverVersion: result.string(0, 1) ?? "")
+    }
+}

@@ -1,0 +1,19 @@
+import ArgumentParser
+
+/// The command line's root.
+@main
+struct ReencryptSecrets: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reencrypt-secrets",
+        abstract: "Rotates the key that encrypts secrets in a live PostgreSQL database.",
+        discussion: """
+            Keys come by environment: SECRETS_ENCRYPTION_KEY is the new key, SECRETS_ENCRYPTION_KEY_PREVIOUS \
+            holds the old ones, each as <key id>:<base64 of 32 bytes>; …_FILE variants name files. DATABASE_URL, \
+            or libpq's PG* variables, name the database. A .env file in the working directory is read below them.
+
+            Exit codes: 0 done; 1 could not run; 2 incomplete, run it again; 64 usage; 130/143 stopped.
+            """,
+        version: ToolVersion.current,
+        subcommands: [RunCommand.self, KeygenCommand.self, CatalogCommand.self],
+        defaultSubcommand: RunCommand.self)
+}

@@ -1,0 +1,188 @@
+import BatchQueue
+import Envelope
+import Glibc
+import Logging
+import Postgres
+import Rotation
+import Synchronization
+import Verification
+
+/// Runs a job for the command line: shows it, reports it, and turns its end into an exit code.
+struct RotationRun {
+    let plan: JobPlan
+    let settings: ConnectionSettings
+    let database: JobReport.Database
+    let report: ReportFile?
+    let logger: Logger
+
+    // MARK: Rotation
+
+    func rotate(_ options: SingleProcessRotation.Options) async throws {
+        let start = Moment()
+        let output = ProgressOutput(logger)
+        let rotation = try SingleProcessRotation(
+            plan, settings: settings, options: options, observer: output, logger: logger)
+        let result: RotationResult
+        let signal: Int32?
+        do {
+            (result, signal) = try await StopSignals.run(logger) { try await rotation.run() }
+        } catch {
+            output.finish()
+            try refuse(error, start, dryRun: false)
+            throw error
+        }
+        output.finish()
+        let target = plan.targetKeyID
+        let (outcome, reason) = Self.words(for: result.outcome)
+        if let report {
+            let progress = result.progress
+            try report.begin(
+                makeReport(
+                    start, outcome: outcome, reason: reason, dryRun: false, before: result.before,
+                    after: result.after,
+                    records: JobReport.Records(
+                        totalFirstCensus: result.before.totalRecords, handedOut: progress.recordsTotal,
+                        rewrapped: progress.recordsRewrapped, superseded: progress.recordsSuperseded,
+                        failed: progress.recordsFailed),
+                    sweeps: progress.sweep))
+            let writer = Handoff(report)
+            try await rotation.forEachFailure { try writer.value.append($0) }
+            try report.finish()
+        }
+        Console.printResult(CensusOutput.text(before: result.before, after: result.after))
+        let failed = result.progress.recordsFailed
+        if failed > 0 { logger.error("\(failed) records failed and are as they were") }
+        switch result.outcome {
+        case .complete:
+            logger.info(
+                "Complete: a census after the queue was empty found no record that is not under \(target)")
+        case .incomplete(let reason):
+            logger.error("Incomplete: \(reason)")
+        case .stopped:
+            logger.warning("Stopped before the end; nothing is lost, run it again to go on")
+        }
+        logger.info(
+            "Re-encrypted \(result.progress.recordsRewrapped) of \(result.before.totalRecords) records")
+        switch result.outcome {
+        case .complete: return
+        case .incomplete: throw ExitStatus.incomplete
+        case .stopped: throw ExitStatus.stopped(by: signal ?? SIGTERM)
+        }
+    }
+
+    private static func words(for outcome: RotationResult.Outcome) -> (outcome: String, reason: String?) {
+        switch outcome {
+        case .complete: ("complete", nil)
+        case .incomplete(let reason): ("incomplete", reason)
+        case .stopped: ("stopped", nil)
+        }
+    }
+
+    // MARK: Dry run
+
+    func dryRun(allowsUnknownKeys: Bool, logsAll: Bool) async throws {
+        let start = Moment()
+        let output = ProgressOutput(logger)
+        let failures = Mutex(try FailureSpool())
+        let logged = Mutex(0)
+        let limit = logsAll ? Int.max : 100
+        let (plan, settings, logger) = (plan, settings, logger)
+        let result: DryRun.Result
+        let signal: Int32?
+        do {
+            (result, signal) = try await StopSignals.run(logger) {
+                let connection = PostgresConnection(settings.named("reencrypt-secrets dry run"))
+                return try await DryRun(plan, allowsUnknownKeys: allowsUnknownKeys, logger: logger).run(
+                    connection,
+                    onRecord: { table, column, id, keyID in
+                        let isLogged = logged.withLock { count in
+                            count += 1
+                            return count <= limit
+                        }
+                        guard isLogged else { return }
+                        let text = id.count == 1 ? id[0] : "(" + id.joined(separator: ", ") + ")"
+                        logger.info("Would re-encrypt \(table).\(column) (id=\(text), current_key=\(keyID))")
+                    },
+                    onFailure: { failure in
+                        output.failed(failure)
+                        try failures.withLock { try $0.append(failure) }
+                    })
+            }
+        } catch {
+            try refuse(error, start, dryRun: true)
+            throw error
+        }
+        if let report {
+            try report.begin(
+                makeReport(
+                    start,
+                    outcome: result.isComplete ? (result.failed == 0 ? "complete" : "incomplete") : "stopped",
+                    reason: result.failed == 0 ? nil : "\(result.failed) records could not be rewrapped",
+                    dryRun: true,
+                    before: result.census, after: nil,
+                    records: JobReport.Records(
+                        totalFirstCensus: result.census.totalRecords,
+                        handedOut: result.wouldRewrap + result.failed, rewrapped: result.wouldRewrap,
+                        superseded: 0,
+                        failed: result.failed),
+                    sweeps: 0))
+            let writer = Handoff(report)
+            try failures.withLock { try $0.forEach { try writer.value.append($0) } }
+            try report.finish()
+        }
+        Console.printResult(CensusOutput.text(before: result.census, after: nil))
+        if result.failed > 0 { logger.error("\(result.failed) records could not be rewrapped") }
+        logger.info(
+            "DRY RUN: Would re-encrypt \(result.wouldRewrap) of \(result.census.totalRecords) records")
+        if !result.isComplete { throw ExitStatus.stopped(by: signal ?? SIGTERM) }
+        if result.failed > 0 { throw ExitStatus.incomplete }
+    }
+
+    // MARK: Report
+
+    /// A job that could not run leaves a report that says so.
+    private func refuse(_ error: any Error, _ start: Moment, dryRun: Bool) throws {
+        guard let report else { return }
+        let reason = (error as? RotationError)?.message ?? (error as? PostgresError)?.description
+        try report.begin(
+            makeReport(
+                start, outcome: "refused", reason: reason, dryRun: dryRun, before: nil, after: nil,
+                records: JobReport.Records(
+                    totalFirstCensus: 0, handedOut: 0, rewrapped: 0, superseded: 0, failed: 0),
+                sweeps: 0))
+        try report.finish()
+    }
+
+    private func makeReport(
+        _ start: Moment, outcome: String, reason: String?, dryRun: Bool, before: Census?, after: Census?,
+        records: JobReport.Records, sweeps: Int
+    ) -> JobReport {
+        JobReport(
+            startedAt: start.text, finishedAt: Timestamp.now(), durationSeconds: start.elapsedSeconds,
+            outcome: outcome, reason: reason, mode: plan.mode.rawValue, dryRun: dryRun,
+            targetKey: JobReport.Key(plan.keyring.primary), keys: plan.keyring.keys.map(JobReport.Key.init),
+            database: database, censusBefore: before.map(JobReport.CensusGroup.groups),
+            censusAfter: after.map(JobReport.CensusGroup.groups), records: records, sweeps: sweeps)
+    }
+}
+
+/// When something began, for people and for measuring.
+private struct Moment {
+    let text = Timestamp.now()
+    private let instant = ContinuousClock.now
+
+    /// In milliseconds' precision.
+    var elapsedSeconds: Double {
+        (((ContinuousClock.now - instant) / .seconds(1)) * 1_000).rounded() / 1_000
+    }
+}
+
+/// Passes a value to the one task that uses it while its owner waits. `@unchecked Sendable`: the owner does
+/// not touch the value until the call it was passed to has returned.
+private struct Handoff<Value>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) {
+        self.value = value
+    }
+}

@@ -1,0 +1,95 @@
+import ArgumentParser
+import BatchQueue
+import Catalog
+import Envelope
+import Logging
+import Postgres
+import Rotation
+
+/// `run`: a whole rotation in one process.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Rotates everything in this process; needs the database alone. (default)",
+        discussion: """
+            Re-encrypts every record of the catalog's tables that is not under SECRETS_ENCRYPTION_KEY, then counts \
+            again. Stop it at any time with Ctrl-C: the ranges in hand are finished. Starting again goes on.
+            """)
+
+    @Flag(name: [.customShort("n"), .customLong("dry-run")], help: "Open everything, change nothing.")
+    var dryRun = false
+
+    @Flag(help: "In a dry run, log every record rather than the first 100.")
+    var verbose = false
+
+    @Option(
+        name: [.customShort("b"), .customLong("batch-size")],
+        help: "Rows a transaction (default: starts at 100 and adapts).")
+    var batchSize: Int?
+
+    @Option(help: "Database connections that re-encrypt side by side.")
+    var concurrency = 2
+
+    @Option(help: "rewrap: only the data keys; reencrypt: the data too, after a key was compromised.")
+    var mode: RotationMode = .rewrap
+
+    @Flag(help: "Leave records under key ids that are not configured as failed records, rather than refuse.")
+    var allowUnknownKeys = false
+
+    @Option(
+        help: ArgumentHelp("Refuse other key bytes than those with this check value.", valueName: "id:hex"))
+    var expectCheckValue: [ExpectedCheckValue] = []
+
+    @Option(help: "Write a JSON report to this file.")
+    var report: String?
+
+    @OptionGroup var catalog: CatalogOptions
+    @OptionGroup var logging: LoggingOptions
+
+    func validate() throws {
+        if let batchSize, !(1...100_000).contains(batchSize) {
+            throw ValidationError("--batch-size takes 1 to 100000 rows; 1000 is fastest, more gains nothing.")
+        }
+        guard (1...256).contains(concurrency) else {
+            throw ValidationError("--concurrency takes 1 to 256 connections.")
+        }
+    }
+
+    func run() async throws {
+        ProcessHardening.apply()
+        let logger = logging.makeLogger()
+        try await CommandFailure.reporting(to: logger) {
+            let environment = try Environment()
+            let keyring = try KeySettings.keyring(environment)
+            for expected in expectCheckValue { try expected.check(keyring) }
+            let file = try catalog.load(environment)
+            let reportFile = try report.map { try ReportFile(path: $0) }
+            let settings = try ConnectionSettings(
+                url: environment.string("DATABASE_URL"), applicationName: "reencrypt-secrets")
+            Environment.wipe(["DATABASE_URL"])
+            logger.info("Encryption service initialized. Primary key: \(keyring.primary.id)")
+            logger.info("Available keys: \(keyring.ids.map(\.description))")
+            logger.info(
+                "Key check values: \(keyring.keys.map { "\($0.id) \($0.checkValue)" }.joined(separator: ", "))"
+            )
+            let preparation = try await DatabasePreparation.inspect(
+                file, settings, forWriting: !dryRun, keyIDs: keyring.ids.map(\.description))
+            logger.info("Connected to database")
+            try preparation.report(to: logger)
+            let plan = JobPlan(
+                keyring: keyring, mode: mode, tables: preparation.tables, jobLock: .newJob())
+            let job = RotationRun(
+                plan: plan, settings: settings, database: preparation.database, report: reportFile,
+                logger: logger)
+            if dryRun {
+                try await job.dryRun(allowsUnknownKeys: allowUnknownKeys, logsAll: verbose)
+            } else {
+                try await job.rotate(
+                    SingleProcessRotation.Options(
+                        lanes: concurrency, batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys))
+            }
+        }
+    }
+}
+
+extension RotationMode: ExpressibleByArgument {}

@@ -1,0 +1,83 @@
+import BatchQueue
+import Envelope
+import Rotation
+import Verification
+
+/// What `--report FILE` holds: one JSON object, `schema_version` 1. Failed records follow in `failures`; they
+/// are written one by one, since there may be millions.
+struct JobReport: Encodable {
+    struct Tool: Encodable {
+        let name = "reencrypt-secrets"
+        let version = ToolVersion.current
+    }
+
+    struct Key: Encodable {
+        let id: String
+        let checkValue: String
+
+        init(_ key: KeyEncryptionKey) {
+            id = key.id.description
+            checkValue = key.checkValue.description
+        }
+    }
+
+    struct Database: Encodable {
+        let name: String
+        let systemIdentifier: String?
+        let serverVersion: String
+    }
+
+    struct CensusGroup: Encodable {
+        let table: String
+        let column: String
+        /// Null for values that are no envelope.
+        let keyId: String?
+        let records: Int
+
+        enum CodingKeys: CodingKey {
+            case table, column, keyId, records
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(table, forKey: .table)
+            try container.encode(column, forKey: .column)
+            try container.encode(keyId, forKey: .keyId)  // present even where it is null
+            try container.encode(records, forKey: .records)
+        }
+
+        static func groups(_ census: Census) -> [CensusGroup] {
+            census.sortedGroups().map {
+                CensusGroup(
+                    table: $0.group.table, column: $0.group.column, keyId: $0.group.label.keyID,
+                    records: $0.records)
+            }
+        }
+    }
+
+    struct Records: Encodable {
+        let totalFirstCensus: Int
+        let handedOut: Int
+        let rewrapped: Int
+        let superseded: Int
+        let failed: Int
+    }
+
+    let schemaVersion = 1
+    let tool = Tool()
+    let startedAt: String
+    let finishedAt: String
+    let durationSeconds: Double
+    /// `complete`, `incomplete`, `stopped`, `refused`.
+    let outcome: String
+    let reason: String?
+    let mode: String
+    let dryRun: Bool
+    let targetKey: Key
+    let keys: [Key]
+    let database: Database?
+    let censusBefore: [CensusGroup]?
+    let censusAfter: [CensusGroup]?
+    let records: Records
+    let sweeps: Int
+}
