@@ -21,6 +21,7 @@ struct ConnectionHandle: ~Copyable {
         }
         let handle = ConnectionHandle(takingOwnership: raw)
         PQsetNoticeReceiver(raw, { _, _ in }, nil)  // a trigger's notice may hold a row's contents
+        PQsetErrorVerbosity(raw, PQERRORS_VERBOSE)  // puts the SQLSTATE into what ConnectionRefusal reads
         let deadline = ContinuousClock.now.advanced(by: settings.connectTimeout)
         var wanted = PGRES_POLLING_WRITING
         while PQstatus(raw) != CONNECTION_BAD {
@@ -31,12 +32,14 @@ struct ConnectionHandle: ~Copyable {
             }
             wanted = PQconnectPoll(raw)
             if wanted == PGRES_POLLING_OK {
+                PQsetErrorVerbosity(raw, PQERRORS_DEFAULT)
                 PQsetnonblocking(raw, 1)
                 return handle
             }
             if wanted == PGRES_POLLING_FAILED { break }
         }
-        throw PostgresError(.connectionFailed, handle.errorMessage)
+        let refusal = ConnectionRefusal(handle.errorMessage)
+        throw PostgresError(.connectionFailed, refusal.message, sqlState: refusal.sqlState)
     }
 
     deinit {
