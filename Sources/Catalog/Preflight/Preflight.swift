@@ -64,7 +64,7 @@ package enum Preflight {
             do {
                 try session.transaction("BEGIN READ WRITE") { session in
                     try session.query("SET LOCAL row_security = off")
-                    try session.query("SET LOCAL lock_timeout = '5s'")
+                    try session.query("SET LOCAL lock_timeout = '3s'")
                     try session.query("EXPLAIN UPDATE ONLY \(leaf.sqlName) SET \(assignments)")
                 }
             } catch let error as PostgresError where error.code == .server && !error.breaksConnection {
