@@ -61,6 +61,11 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "secret-lifetime-probe", dependencies: ["Envelope"], path: "Tests/SecretLifetimeProbe",
+            swiftSettings: settings),
+        .testTarget(name: "PostgresTests", dependencies: ["Postgres"], swiftSettings: settings),
+        .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Postgres"], swiftSettings: settings),
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),
         .testTarget(
             name: "RotationTests", dependencies: ["Rotation", "BatchQueue"], swiftSettings: settings),
