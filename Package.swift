@@ -64,6 +64,9 @@ let package = Package(
         .executableTarget(
             name: "secret-lifetime-probe", dependencies: ["Envelope"], path: "Tests/SecretLifetimeProbe",
             swiftSettings: settings),
+        .testTarget(
+            name: "EnvelopeTests", dependencies: ["Envelope", "COpenSSL"], resources: [.copy("Fixtures")],
+            swiftSettings: settings),
         .testTarget(name: "PostgresTests", dependencies: ["Postgres"], swiftSettings: settings),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Postgres"], swiftSettings: settings),
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),

@@ -1,6 +1,7 @@
 import COpenSSL
 
-/// AES-256-GCM without additional data (NIST SP 800-38D), over an OpenSSL context that keeps its key schedule.
+/// AES-256-GCM without additional data (NIST SP 800-38D), over an OpenSSL context that keeps its key
+/// schedule.
 ///
 /// For one thread at a time. The context holds the key in OpenSSL's own memory, which it wipes when freed.
 final class AESGCM {

@@ -54,7 +54,8 @@ enum Base64 {
             written &+= 12
         }
         guard written < bytes.count else { return }
-        // The last block is filled up with "A", which is zero bits; "=" decodes to whatever is not taken over.
+        // The last block is filled up with "A", which is zero bits; "=" decodes to whatever is not taken
+        // over.
         var characters = Lanes.Bytes(repeating: UInt8(ascii: "A"))
         var block = Lanes.Bytes()
         withUnsafeMutableBytes(of: &characters) { characters in

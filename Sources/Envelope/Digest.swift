@@ -1,6 +1,7 @@
 import COpenSSL
 
-/// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104) over bytes in memory, for the modules that may not reach OpenSSL.
+/// SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104) over bytes in memory, for the modules that may not reach
+/// OpenSSL.
 package enum Digest {
     /// The size of either result, in bytes.
     package static let count = 32

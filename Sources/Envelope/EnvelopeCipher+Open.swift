@@ -23,7 +23,8 @@ extension EnvelopeCipher {
     /// Proves that the key a value names opens its DEK, whichever key that is.
     ///
     /// - Returns: That key's id.
-    /// - Throws: ``EnvelopeError``: no envelope, an unknown key, or ``EnvelopeError/Code/wrappedKeyNotAuthentic``.
+    /// - Throws: ``EnvelopeError``: no envelope, an unknown key, or
+    ///   ``EnvelopeError/Code/wrappedKeyNotAuthentic``.
     @discardableResult
     package func unwrapDEK(of value: UnsafeRawBufferPointer) throws(EnvelopeError) -> KeyID {
         try unwrapDEK(of: value, try ParsedEnvelope(parsing: value))
@@ -53,7 +54,8 @@ extension EnvelopeCipher {
     ///
     /// - Parameters:
     ///   - value: The stored bytes.
-    ///   - output: Gets the plaintext in place of what it held; empty where this throws. It is the caller's to wipe.
+    ///   - output: Gets the plaintext in place of what it held; empty where this throws. It is the caller's to
+    ///     wipe.
     /// - Throws: ``EnvelopeError``.
     package func open(
         _ value: UnsafeRawBufferPointer, into output: inout [UInt8]

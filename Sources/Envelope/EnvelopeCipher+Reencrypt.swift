@@ -1,11 +1,12 @@
 import COpenSSL
 
 extension EnvelopeCipher {
-    /// Brings a value under the primary key with a fresh DEK and fresh nonces, for a key that may be known to others.
+    /// Brings a value under the primary key with a fresh DEK and fresh nonces, for a key that may be known to
+    /// others.
     ///
-    /// The values of `key_id`, `dek_wrapped`, `nonce` and `ciphertext` change; unknown members, their order and white
-    /// space stay. The result is opened again from its final bytes and the plaintexts are compared before it is kept
-    /// (contract, section 1).
+    /// The values of `key_id`, `dek_wrapped`, `nonce` and `ciphertext` change; unknown members, their order
+    /// and white space stay. The result is opened again from its final bytes and the plaintexts are compared
+    /// before it is kept (contract, section 1).
     ///
     /// - Parameters:
     ///   - value: The stored bytes.
@@ -39,8 +40,8 @@ extension EnvelopeCipher {
         return .rewritten
     }
 
-    /// Proves that a re-encrypted value is under the primary key, holds the DEK in hand and opens to the plaintext
-    /// in hand.
+    /// Proves that a re-encrypted value is under the primary key, holds the DEK in hand and opens to the
+    /// plaintext in hand.
     ///
     /// - Throws: ``EnvelopeError/Code/verificationFailed``, whatever is wrong.
     func verify(

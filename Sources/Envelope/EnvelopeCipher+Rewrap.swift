@@ -3,9 +3,9 @@ import COpenSSL
 extension EnvelopeCipher {
     /// Brings a value under the primary key: the same DEK, wrapped anew.
     ///
-    /// Only the values of `key_id` and `dek_wrapped` change; every other byte stays. No plaintext is in memory, and
-    /// the data's own tag is not checked. The result is parsed again from its final bytes and its DEK opened with the
-    /// primary key before it is kept (contract, section 1).
+    /// Only the values of `key_id` and `dek_wrapped` change; every other byte stays. No plaintext is in
+    /// memory, and the data's own tag is not checked. The result is parsed again from its final bytes and its
+    /// DEK opened with the primary key before it is kept (contract, section 1).
     ///
     /// - Parameters:
     ///   - value: The stored bytes.
@@ -33,8 +33,8 @@ extension EnvelopeCipher {
         return .rewritten
     }
 
-    /// Proves that a rewrapped value is under the primary key, holds the DEK in hand, and holds the data of the
-    /// original: then it opens to the same plaintext as the original does.
+    /// Proves that a rewrapped value is under the primary key, holds the DEK in hand, and holds the data of
+    /// the original: then it opens to the same plaintext as the original does.
     ///
     /// - Throws: ``EnvelopeError/Code/verificationFailed``, whatever is wrong.
     func verify(
@@ -52,7 +52,8 @@ extension EnvelopeCipher {
         else { throw EnvelopeError(.verificationFailed, keyID: primary.id) }
     }
 
-    /// Parses a value that was just made, and proves that it is under the primary key and holds the DEK in hand.
+    /// Parses a value that was just made, and proves that it is under the primary key and holds the DEK in
+    /// hand.
     @inline(__always)
     func verifiedKey(of rewritten: UnsafeRawBufferPointer) throws(EnvelopeError) -> ParsedEnvelope {
         defer { openedDEK.wipe(AESGCM.keyCount) }

@@ -30,8 +30,8 @@ extension EnvelopeCipher {
             ciphertext: UnsafeRawBufferPointer(ciphertext))
     }
 
-    /// Seals data under the primary key, with a fresh DEK, into the canonical form: the six members in the order of
-    /// the contract, without white space.
+    /// Seals data under the primary key, with a fresh DEK, into the canonical form: the six members in the
+    /// order of the contract, without white space.
     ///
     /// - Parameters:
     ///   - data: The plaintext, which may be empty.

@@ -3,9 +3,10 @@ import Glibc
 
 /// Opens, seals, rewraps and re-encrypts envelopes with the keys of one keyring.
 ///
-/// It keeps OpenSSL's contexts with their key schedules, a pool of nonces and its working memory, so that a value
-/// costs neither an allocation nor a key set-up. DEKs and plaintexts are wiped from that memory after each value.
-/// One thread at a time may use it: a worker has one for each lane. It must not be used on both sides of a fork.
+/// It keeps OpenSSL's contexts with their key schedules, a pool of nonces and its working memory, so that a
+/// value costs neither an allocation nor a key set-up. DEKs and plaintexts are wiped from that memory after
+/// each value. One thread at a time may use it: a worker has one for each lane. It must not be used on both
+/// sides of a fork.
 package final class EnvelopeCipher {
     /// What became of a value.
     package enum Outcome: Hashable, Sendable {

@@ -1,6 +1,6 @@
 extension EnvelopeError: CustomStringConvertible {
-    /// One sentence for a log or a report: the rule, the member, the key id and the byte offset; never bytes of
-    /// the value.
+    /// One sentence for a log or a report: the rule, the member, the key id and the byte offset; never bytes
+    /// of the value.
     public var description: String {
         let key = keyID.map { "key \($0)" } ?? "the key it names"
         switch code {

@@ -1,8 +1,9 @@
 /// Why a value was refused, or an operation on it failed.
 ///
-/// Neither the error nor its ``description`` holds bytes of the value, of a key or of a plaintext: both may be
-/// logged and stored. A decryption that failed is one opaque case for the wrapped DEK and one for the data, without
-/// a hint at what was wrong (NIST SP 800-38D, 7.2: an authentication failure reveals nothing but itself).
+/// Neither the error nor its ``description`` holds bytes of the value, of a key or of a plaintext: both may
+/// be logged and stored. A decryption that failed is one opaque case for the wrapped DEK and one for the
+/// data, without a hint at what was wrong (NIST SP 800-38D, 7.2: an authentication failure reveals nothing
+/// but itself).
 public struct EnvelopeError: Error, Hashable, Sendable {
     /// The rule that was broken.
     public var code: Code

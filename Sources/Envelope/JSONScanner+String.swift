@@ -47,8 +47,8 @@ extension JSONScanner {
         }
     }
 
-    /// A backslash and what it escapes. Which code units `\u` names, halves of pairs included, is not the grammar's
-    /// concern.
+    /// A backslash and what it escapes. Which code units `\u` names, halves of pairs included, is not the
+    /// grammar's concern.
     private mutating func skipEscape() throws(EnvelopeError) {
         offset += 1
         switch byte {
@@ -65,7 +65,8 @@ extension JSONScanner {
         }
     }
 
-    /// A character of two to four bytes; overlong forms, surrogates and what lies beyond U+10FFFF are none (RFC 3629).
+    /// A character of two to four bytes; overlong forms, surrogates and what lies beyond U+10FFFF are none
+    /// (RFC 3629).
     private mutating func skipUTF8Sequence() throws(EnvelopeError) {
         let length: Int
         let second: ClosedRange<UInt8>

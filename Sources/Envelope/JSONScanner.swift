@@ -1,7 +1,7 @@
 /// A cursor over bytes that knows the grammar of JSON (RFC 8259) and builds nothing.
 ///
-/// Each method expects the cursor at the first byte of what it is named for and leaves it behind the last. It never
-/// reads outside of the bytes and never recurses, so no input can exhaust the stack.
+/// Each method expects the cursor at the first byte of what it is named for and leaves it behind the last. It
+/// never reads outside of the bytes and never recurses, so no input can exhaust the stack.
 struct JSONScanner {
     /// The bytes, which outlive the scanner: it exists only within one call that was lent them.
     let start: UnsafeRawPointer

@@ -18,8 +18,8 @@ package struct JSONStringToken: Hashable, Sendable {
 
 /// The bytes that a JSON string means, one at a time and as far as they are ASCII.
 ///
-/// Whatever is not comes out as bytes from 0x80, which occur in no member name, key id or base64: enough to tell that
-/// a string is none of these.
+/// Whatever is not comes out as bytes from 0x80, which occur in no member name, key id or base64: enough to
+/// tell that a string is none of these.
 struct JSONStringBytes: IteratorProtocol {
     private let start: UnsafeRawPointer
     private var offset: Int

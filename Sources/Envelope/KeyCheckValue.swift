@@ -1,7 +1,7 @@
 /// A short public fingerprint of a key: two parties that read the same value hold the same key bytes.
 ///
-/// The first 8 bytes of HMAC-SHA-256(KEK, `reencrypt-secrets key check`) (contract, section 2). HMAC is one-way, so
-/// the value says nothing of the key.
+/// The first 8 bytes of HMAC-SHA-256(KEK, `reencrypt-secrets key check`) (contract, section 2). HMAC is
+/// one-way, so the value says nothing of the key.
 public struct KeyCheckValue: Hashable, Sendable, CustomStringConvertible {
     private let value: UInt64
 

@@ -11,8 +11,8 @@ public struct KeyEncryptionKey: Sendable {
 
     /// The key of these bytes.
     ///
-    /// - Throws: ``KeyringError/Code/wrongKeySize`` unless there are 32; ``KeyringError/Code/cryptoUnavailable`` if
-    ///   OpenSSL cannot compute the check value.
+    /// - Throws: ``KeyringError/Code/wrongKeySize`` unless there are 32;
+    ///   ``KeyringError/Code/cryptoUnavailable`` if OpenSSL cannot compute the check value.
     public init(id: KeyID, bytes: SecretBytes) throws(KeyringError) {
         guard bytes.count == Self.byteCount else { throw KeyringError(.wrongKeySize, keyID: id) }
         self.id = id

@@ -44,8 +44,8 @@ public struct KeyID: Hashable, Sendable, CustomStringConvertible, Comparable {
 }
 
 extension KeyID {
-    /// The id of the key after this one: its trailing number plus one (`kek-v1` → `kek-v2`, `kek-v09` → `kek-v10`),
-    /// or `-v2` appended where there is none.
+    /// The id of the key after this one: its trailing number plus one (`kek-v1` → `kek-v2`, `kek-v09` →
+    /// `kek-v10`), or `-v2` appended where there is none.
     ///
     /// The number is counted up as text, so its length has no bearing.
     ///

@@ -12,8 +12,8 @@
 /// }
 /// ```
 ///
-/// For `text`, `json` and `jsonb` columns the same methods take and give a `String`. Each call sets up its ciphers
-/// anew, which takes some microseconds, and may be made from any thread.
+/// For `text`, `json` and `jsonb` columns the same methods take and give a `String`. Each call sets up its
+/// ciphers anew, which takes some microseconds, and may be made from any thread.
 extension Keyring {
     /// Seals a plaintext under the primary key, with a fresh DEK and fresh nonces.
     ///
@@ -55,14 +55,16 @@ extension Keyring {
     /// Only the values of `key_id` and `dek_wrapped` change. The data's own tag is not checked.
     ///
     /// - Returns: The new value; the same where it is under the primary key already.
-    /// - Throws: ``EnvelopeError``: the value is no envelope, names an unknown key, or that key does not open its DEK.
+    /// - Throws: ``EnvelopeError``: the value is no envelope, names an unknown key, or that key does not open
+    ///   its DEK.
     public func rewrap(_ value: [UInt8]) throws(EnvelopeError) -> [UInt8] {
         try rewritten(value) { (cipher, bytes, output) throws(EnvelopeError) in
             try cipher.rewrap(bytes, appendingTo: &output)
         }
     }
 
-    /// Brings a value under the primary key with a fresh DEK and fresh nonces, for a key that may be known to others.
+    /// Brings a value under the primary key with a fresh DEK and fresh nonces, for a key that may be known to
+    /// others.
     ///
     /// Unknown members, the order and white space stay.
     ///

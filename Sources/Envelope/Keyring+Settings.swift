@@ -1,12 +1,13 @@
 extension Keyring {
     /// Reads the two settings that hold keys (contract, section 2).
     ///
-    /// ASCII white space around a value, such as a file's last newline, is passed over. Key bytes are decoded straight
-    /// into memory that is wiped on release; wiping the settings' own bytes is the caller's part.
+    /// ASCII white space around a value, such as a file's last newline, is passed over. Key bytes are decoded
+    /// straight into memory that is wiped on release; wiping the settings' own bytes is the caller's part.
     ///
     /// - Parameters:
     ///   - primarySetting: `<key_id>:<base64 of 32 bytes>`.
-    ///   - previousSetting: None (`nil`, empty or white space), one or several in the same form, separated by commas.
+    ///   - previousSetting: None (`nil`, empty or white space), one or several in the same form, separated by
+    ///     commas.
     /// - Throws: ``KeyringError``, naming id, place, rule and next step, never any part of a value.
     public init(
         primarySetting: UnsafeRawBufferPointer, previousSetting: UnsafeRawBufferPointer?
@@ -63,8 +64,8 @@ extension Keyring {
             throw KeyringError(.malformedKeyID, position: position)
         }
         let text = UnsafeRawBufferPointer(rebasing: value[(colon + 1)...])
-        // A key of 32 bytes in unpadded base64url or in hexadecimal is a well-formed id: where id and key may have
-        // changed places, the id is not named.
+        // A key of 32 bytes in unpadded base64url or in hexadecimal is a well-formed id: where id and key may
+        // have changed places, the id is not named.
         let shownID = [43, 64].contains(colon) ? nil : id
         guard let count = Base64.decodedCount(of: text) else {
             throw KeyringError(.notBase64, keyID: shownID, position: position)

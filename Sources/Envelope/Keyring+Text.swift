@@ -10,8 +10,8 @@ extension Keyring {
 
     /// Opens a value that was stored as text; see ``open(_:)-([UInt8])``.
     ///
-    /// - Returns: The plaintext's bytes. `String(validating: bytes, as: UTF8.self)` makes a string of those that
-    ///   were one.
+    /// - Returns: The plaintext's bytes. `String(validating: bytes, as: UTF8.self)` makes a string of those
+    ///   that were one.
     /// - Throws: ``EnvelopeError``.
     public func open(_ value: String) throws(EnvelopeError) -> [UInt8] {
         try open(Array(value.utf8))

@@ -1,5 +1,5 @@
-/// The keys that values may stand under: the primary one, under which everything new is written, and former ones,
-/// which are only read with.
+/// The keys that values may stand under: the primary one, under which everything new is written, and former
+/// ones, which are only read with.
 ///
 /// No two keys share an id, and no key has two ids.
 public struct Keyring: Sendable {
@@ -10,8 +10,8 @@ public struct Keyring: Sendable {
 
     /// A keyring of these keys.
     ///
-    /// - Throws: ``KeyringError/Code/duplicateKeyID`` for two keys of one id, ``KeyringError/Code/sameKeyTwice`` for
-    ///   one key under two ids (compared in constant time).
+    /// - Throws: ``KeyringError/Code/duplicateKeyID`` for two keys of one id,
+    ///   ``KeyringError/Code/sameKeyTwice`` for one key under two ids (compared in constant time).
     public init(primary: KeyEncryptionKey, previous: [KeyEncryptionKey] = []) throws(KeyringError) {
         let keys = [primary] + previous
         for (index, key) in keys.enumerated() {

@@ -24,7 +24,8 @@ extension KeyringError: CustomStringConvertible {
         case .emptyElement: "is empty: remove the comma that has no key on one side"
         case .missingSeparator: "has no ':' between id and key: write <key_id>:<base64 of 32 bytes>"
         case .malformedKeyID:
-            "has an id that is not 1 to 64 of A-Z a-z 0-9 . _ -: write <key_id>:<base64 of 32 bytes>, without quotes"
+            "has an id that is not 1 to 64 of A-Z a-z 0-9 . _ -: write <key_id>:<base64 of 32 bytes>, "
+                + "without quotes"
         case .notBase64:
             "is not base64 of the standard alphabet with padding: copy it whole from where it was made"
         case .wrongKeySize:
@@ -32,7 +33,8 @@ extension KeyringError: CustomStringConvertible {
         case .duplicateKeyID:
             "has the id of \(other): leave out one of them, or give the newer key an id of its own"
         case .sameKeyTwice:
-            "is the same key as \(other): a rotation between them changes nothing; make a new one with 'keygen'"
+            "is the same key as \(other): a rotation between them changes nothing; "
+                + "make a new one with 'keygen'"
         case .keyIDTooLong: "has no next version within 64 characters: choose a shorter id"
         case .cryptoUnavailable: "could not be made: OpenSSL refused an operation that must succeed"
         default: "is refused (\(code))"

@@ -1,7 +1,8 @@
 /// Why keys were refused.
 ///
-/// It names the key's id (where that is well formed), which setting it stands in, the rule and what to do, never any
-/// part of the value (contract, section 2). Where an id could itself be a key in the wrong place, it is left out too.
+/// It names the key's id (where that is well formed), which setting it stands in, the rule and what to do,
+/// never any part of the value (contract, section 2). Where an id could itself be a key in the wrong place,
+/// it is left out too.
 public struct KeyringError: Error, Hashable, Sendable {
     /// The rule that was broken.
     public var code: Code

@@ -1,7 +1,7 @@
 /// Sixteen bytes at once: what the scanner and base64 ask of each.
 ///
-/// A predicate answers 0xFF in the lanes where it holds and 0 in the others. The lanes are read as integers of the
-/// machine's byte order, little-endian on all that Swift runs on.
+/// A predicate answers 0xFF in the lanes where it holds and 0 in the others. The lanes are read as integers
+/// of the machine's byte order, little-endian on all that Swift runs on.
 enum Lanes {
     typealias Bytes = SIMD16<UInt8>
 
@@ -27,8 +27,8 @@ enum Lanes {
         return low != 0 ? low.trailingZeroBitCount &>> 3 : 8 &+ high.trailingZeroBitCount &>> 3
     }
 
-    /// Bytes that a JSON string cannot simply run over: quote, backslash, control characters, and whatever is not
-    /// ASCII and so must be checked as UTF-8.
+    /// Bytes that a JSON string cannot simply run over: quote, backslash, control characters, and whatever is
+    /// not ASCII and so must be checked as UTF-8.
     @inline(__always)
     static func endsPlainText(_ bytes: Bytes) -> Bytes {
         // As signed numbers, the bytes from 0x80 and the control characters are those below 0x20.
@@ -54,7 +54,8 @@ enum Lanes {
         let digit = atMost(characters &- Bytes(repeating: UInt8(ascii: "0")), 9)
         let plus = equal(characters, UInt8(ascii: "+"))
         let slash = equal(characters, UInt8(ascii: "/"))
-        // A → 0 is minus 65, a → 26 is minus 71, 0 → 52 is plus 4, + → 62 is plus 19, / → 63 is plus 16; modulo 256.
+        // A → 0 is minus 65, a → 26 is minus 71, 0 → 52 is plus 4, + → 62 is plus 19, / → 63 is plus 16;
+        // modulo 256.
         let letters = upper & Bytes(repeating: 191) | lower & Bytes(repeating: 185)
         let others = digit & Bytes(repeating: 4) | plus & Bytes(repeating: 19) | slash & Bytes(repeating: 16)
         return characters &+ (letters | others)

@@ -1,7 +1,8 @@
-/// Random nonces, drawn many at a time: a call of the generator for each would cost more than all else in a rewrap.
+/// Random nonces, drawn many at a time: a call of the generator for each would cost more than all else in a
+/// rewrap.
 ///
-/// Each is handed out once. A process that forks would hand out the same ones twice: a pool is not for use on both
-/// sides of a fork.
+/// Each is handed out once. A process that forks would hand out the same ones twice: a pool is not for use on
+/// both sides of a fork.
 final class NoncePool {
     private let start: UnsafeMutableRawPointer
     private let capacity: Int

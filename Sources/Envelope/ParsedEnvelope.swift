@@ -1,8 +1,9 @@
 /// A stored value that is an envelope by its shape (contract, section 1): where its members stand.
 ///
-/// Parsing is by RFC 8259 and strict: any member order, white space, escapes and unknown members of any shape are
-/// legal, as other writers exist; a member of the six that stands twice is not, since readers differ in which they
-/// take. No tag is checked here. Nothing is allocated, and nothing of the value is copied but the key id.
+/// Parsing is by RFC 8259 and strict: any member order, white space, escapes and unknown members of any shape
+/// are legal, as other writers exist; a member of the six that stands twice is not, since readers differ in
+/// which they take. No tag is checked here. Nothing is allocated, and nothing of the value is copied but the
+/// key id.
 package struct ParsedEnvelope: Sendable {
     /// The string that is `key_id`'s value.
     package internal(set) var keyIDToken = JSONStringToken.none
@@ -25,9 +26,9 @@ package struct ParsedEnvelope: Sendable {
 
     /// Reads a stored value.
     ///
-    /// Of several faults the one reported is: not JSON; else the version's; else the algorithm's; else the first in
-    /// the value; else the first missing member. So an envelope of a later version is called that, whatever its
-    /// members look like.
+    /// Of several faults the one reported is: not JSON; else the version's; else the algorithm's; else the
+    /// first in the value; else the first missing member. So an envelope of a later version is called that,
+    /// whatever its members look like.
     ///
     /// - Parameter value: The stored bytes. Offsets in the result count from its start.
     /// - Throws: ``EnvelopeError`` of a `malformed`, `unsupportedVersion` or `unsupportedAlgorithm` category.

@@ -7,7 +7,8 @@ enum RandomBytes {
         try fill(bytes, from: RAND_bytes)
     }
 
-    /// Fills `bytes` with what must stay secret. A generator of its own, so that public output says nothing of it.
+    /// Fills `bytes` with what must stay secret. A generator of its own, so that public output says nothing
+    /// of it.
     static func fillPrivate(_ bytes: UnsafeMutableRawBufferPointer) throws(EnvelopeError) {
         try fill(bytes, from: RAND_priv_bytes)
     }
@@ -26,9 +27,9 @@ enum RandomBytes {
 extension EnvelopeError {
     /// Empties OpenSSL's error queue and says that it failed.
     ///
-    /// The queue belongs to the thread: what is left in it would be read as the failure of another library's next
-    /// call, TLS's for one. The module judges by return values alone and never by the queue, so it need not be
-    /// empty beforehand.
+    /// The queue belongs to the thread: what is left in it would be read as the failure of another library's
+    /// next call, TLS's for one. The module judges by return values alone and never by the queue, so it need
+    /// not be empty beforehand.
     @inline(never)
     static func openSSLFailed() -> EnvelopeError {
         ERR_clear_error()

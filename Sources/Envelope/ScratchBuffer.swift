@@ -1,7 +1,7 @@
 import COpenSSL
 
-/// Memory that is used again for each value and may hold secrets: what was used is wiped by its user after each
-/// value, the whole when it is freed or outgrown.
+/// Memory that is used again for each value and may hold secrets: what was used is wiped by its user after
+/// each value, the whole when it is freed or outgrown.
 final class ScratchBuffer {
     private(set) var start: UnsafeMutableRawPointer
     private var capacity: Int
@@ -15,7 +15,8 @@ final class ScratchBuffer {
 
     deinit { free() }
 
-    /// The first `count` bytes. Where the buffer had to grow, they are zero, and pointers from before are void.
+    /// The first `count` bytes. Where the buffer had to grow, they are zero, and pointers from before are
+    /// void.
     func bytes(_ count: Int) -> UnsafeMutableRawBufferPointer {
         if count > capacity { grow(to: count) }
         return UnsafeMutableRawBufferPointer(start: start, count: count)

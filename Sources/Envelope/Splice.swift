@@ -9,8 +9,8 @@ struct Splice {
     private var edits = InlineArray<4, Edit>(repeating: Edit())
     private var count = 0
 
-    /// Replaces the bytes between a string's quotes. `replacement` must need no escapes, and stay until the splice
-    /// is appended.
+    /// Replaces the bytes between a string's quotes. `replacement` must need no escapes, and stay until the
+    /// splice is appended.
     @inline(__always)
     mutating func replace(_ token: JSONStringToken, with replacement: UnsafeRawBufferPointer) {
         var index = count
