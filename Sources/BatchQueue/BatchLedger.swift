@@ -85,6 +85,7 @@ package struct BatchLedger: Sendable {
         progress.recordsSuperseded += max(0, lease.range.records - accounted)
         progress.recordsTotal += max(0, accounted - lease.range.records)
         progress.batchesDone += 1
+        progress.cost += result.cost
         if let remainder = result.remainder {
             delayed.append(Delayed(due: now.advanced(by: delay), entry: newEntry(remainder)))
             progress.batchesDelayed += 1
@@ -111,6 +112,7 @@ package struct BatchLedger: Sendable {
         progress.recordsSuperseded += max(0, lease.range.records - handedOn)
         progress.recordsTotal += max(0, handedOn - lease.range.records)
         progress.batchesTotal -= 1
+        progress.splits += 1
         for part in parts {
             pending.append(newEntry(part))
             progress.batchesPending += 1

@@ -7,11 +7,39 @@ package struct BatchResult: Sendable, Hashable {
     /// What others' locks kept from this delivery: it becomes a new, delayed batch, and counts no failures
     /// here, since the delivery that hands nothing on reports them.
     package var remainder: BatchRange?
+    package var cost = BatchCost()
 
     package init(rewrapped: Int, failures: [RecordFailure] = [], remainder: BatchRange? = nil) {
         self.rewrapped = rewrapped
         self.failures = remainder == nil ? failures : []
         self.remainder = remainder
+    }
+}
+
+/// What finished ranges have cost, summed up: it decides how many rows the next ones hold.
+package struct BatchCost: Sendable, Hashable {
+    package var rows = 0
+    /// Of the values that came from the server.
+    package var bytes = 0
+    /// From a range's claim to its commit.
+    package var seconds = 0.0
+
+    package init(rows: Int = 0, bytes: Int = 0, seconds: Double = 0) {
+        self.rows = rows
+        self.bytes = bytes
+        self.seconds = seconds
+    }
+
+    package static func += (total: inout BatchCost, cost: BatchCost) {
+        total.rows += cost.rows
+        total.bytes += cost.bytes
+        total.seconds += cost.seconds
+    }
+
+    package static func - (total: BatchCost, earlier: BatchCost) -> BatchCost {
+        BatchCost(
+            rows: total.rows - earlier.rows, bytes: total.bytes - earlier.bytes,
+            seconds: total.seconds - earlier.seconds)
     }
 }
 

@@ -1,9 +1,10 @@
 /// The queue of a single process. Its lanes share its fate, so a lease needs no expiry: a lane that fails
 /// hands its batch back.
-package actor InMemoryBatchQueue: BatchQueue {
+package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     private var ledger = BatchLedger()
     private var failures: FailureSpool
     private var generations: UInt64 = 0
+    private var hasEnded = false
     private var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
     private var nextWaiter: UInt64 = 0
     private let clock = ContinuousClock()
@@ -17,14 +18,20 @@ package actor InMemoryBatchQueue: BatchQueue {
         self.onFailure = onFailure
     }
 
-    package func beginSweep() throws {
+    package func beginSweep(oldRecords: Int) throws {
         generations += 1
         try failures.removeAll()
         ledger.beginSweep(generation: generations)
         wakeAll()
     }
 
-    package func enqueue(_ ranges: [BatchRange]) {
+    /// Memory loses nothing.
+    package func redraw() {}
+
+    /// Coordinator and queue share a process: there is nothing to go on from.
+    package func cursor() -> EnumerationCursor? { nil }
+
+    package func enqueue(_ ranges: [BatchRange], cursor: EnumerationCursor) {
         ledger.enqueue(ranges)
         wakeAll()
     }
@@ -37,7 +44,7 @@ package actor InMemoryBatchQueue: BatchQueue {
     package func claim() async -> Lease? {
         while !Task.isCancelled {
             if let lease = ledger.claim(now: clock.now) { return lease }
-            if ledger.isDrained { return nil }
+            if hasEnded { return nil }
             await waitForChange()
         }
         return nil
@@ -76,6 +83,12 @@ package actor InMemoryBatchQueue: BatchQueue {
         }
         wakeAll()
         return answer
+    }
+
+    /// No further sweep comes: every claim ends.
+    package func endJob() {
+        hasEnded = true
+        wakeAll()
     }
 
     package func progress() -> JobProgress { ledger.progress }

@@ -17,6 +17,10 @@ package struct JobProgress: Sendable, Hashable {
     package var batchesDelayed = 0
     package var batchesDead = 0
     package var enumerationDone = false
+    /// Of all batches counted since the job began.
+    package var cost = BatchCost()
+    /// Batches that were split because one of their rows spoils them.
+    package var splits = 0
 
     package init() {}
 

@@ -25,14 +25,29 @@ package struct Census: Sendable, Hashable {
         }
     }
 
+    /// A stretch of a leaf, by its oid and its first block, as the census read it.
+    package struct Place: Sendable, Hashable {
+        package let leaf: UInt32
+        package let blocks: Range<Int>
+    }
+
     package private(set) var records: [Group: Int] = [:]
+    /// Where the first records of each group were met: samples are taken there, without another scan.
+    package private(set) var places: [Group: [Place]] = [:]
+    private static let placesKept = 8
     /// NULLs are no records; they are counted apart.
     package private(set) var nulls: [Group: Int] = [:]
 
     package init() {}
 
-    package mutating func add(_ count: Int, table: String, column: String, label: Label) {
-        records[Group(table: table, column: column, label: label), default: 0] += count
+    package mutating func add(
+        _ count: Int, table: String, column: String, label: Label, at place: Place? = nil
+    ) {
+        let group = Group(table: table, column: column, label: label)
+        records[group, default: 0] += count
+        guard let place else { return }
+        let known = places[group, default: []]
+        if known.count < Self.placesKept, known.last != place { places[group] = known + [place] }
     }
 
     package mutating func addNulls(_ count: Int, table: String, column: String) {

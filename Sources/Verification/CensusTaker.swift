@@ -36,14 +36,14 @@ package struct CensusTaker: Sendable {
         var census = Census()
         for table in tables {
             for leaf in table.leaves {
-                try count(table, CensusStatements(table, leaf, keyIDs: keyIDs), session, &census)
+                try count(table, leaf, CensusStatements(table, leaf, keyIDs: keyIDs), session, &census)
             }
         }
         return census
     }
 
     private func count(
-        _ table: EncryptedTable, _ statements: CensusStatements, _ session: PostgresSession,
+        _ table: EncryptedTable, _ leaf: Leaf, _ statements: CensusStatements, _ session: PostgresSession,
         _ census: inout Census
     ) throws {
         var none = QueryParameters()
@@ -65,13 +65,15 @@ package struct CensusTaker: Sendable {
                         unlabelled += rows
                     case let code?:
                         let keyID = keyIDs[code - CensusStatements.Code.firstKey]
-                        census.add(rows, table: table.name, column: column.name, label: .key(keyID))
+                        census.add(
+                            rows, table: table.name, column: column.name, label: .key(keyID),
+                            at: Census.Place(leaf: leaf.oid, blocks: start..<end))
                     }
                 }
             }
             if unlabelled > 0 {
                 let parsed = try parse(
-                    table, statements, session, blocks: start..<end, fetchSize: &fetchSize, &census)
+                    table, leaf, statements, session, blocks: start..<end, fetchSize: &fetchSize, &census)
                 guard parsed == unlabelled else {
                     throw PostgresError(
                         .unexpectedAnswer,
@@ -85,7 +87,7 @@ package struct CensusTaker: Sendable {
 
     /// Fetches and parses what no label predicate claims. Gives how many values that were.
     private func parse(
-        _ table: EncryptedTable, _ statements: CensusStatements, _ session: PostgresSession,
+        _ table: EncryptedTable, _ leaf: Leaf, _ statements: CensusStatements, _ session: PostgresSession,
         blocks: Range<Int>, fetchSize: inout Int, _ census: inout Census
     ) throws -> Int {
         var start = blocks.lowerBound
@@ -100,7 +102,9 @@ package struct CensusTaker: Sendable {
                     guard let value = result.bytes(row, index) else { continue }
                     count += 1
                     bytes += value.count
-                    census.add(1, table: table.name, column: column.name, label: Self.label(of: value))
+                    census.add(
+                        1, table: table.name, column: column.name, label: Self.label(of: value),
+                        at: Census.Place(leaf: leaf.oid, blocks: start..<end))
                 }
             }
             fetchSize = bytes > Self.fetchTarget ? max(1, fetchSize / 2) : min(fetchSize * 2, 4_096)

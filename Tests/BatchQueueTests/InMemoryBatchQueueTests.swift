@@ -3,23 +3,24 @@ import Testing
 
 /// Waiting and failures of the in-memory queue; its counting is the ledger's.
 @Suite struct InMemoryBatchQueueTests {
-    @Test func aClaimWaitsForARangeAndEndsWithTheSweep() async throws {
+    @Test func aClaimWaitsForARangeAndEndsWithTheJob() async throws {
         let queue = InMemoryBatchQueue(failures: try FailureSpool())
-        try await queue.beginSweep()
+        try await queue.beginSweep(oldRecords: 10)
         async let claimed = queue.claim()
-        await queue.enqueue([.sample(records: 1)])
+        await queue.enqueue([.sample(records: 1)], cursor: .start)
         let lease = try #require(await claimed)
         async let none = queue.claim()
         await queue.finishEnumeration()
         _ = try await queue.acknowledge(lease, BatchResult(rewrapped: 1))
-        #expect(await none == nil)
         await queue.waitUntilDrained()
+        await queue.endJob()
+        #expect(await none == nil)
     }
 
     @Test func aDelayedRangeWakesItsClaimer() async throws {
         let queue = InMemoryBatchQueue(failures: try FailureSpool())
-        try await queue.beginSweep()
-        await queue.enqueue([.sample(records: 1)])
+        try await queue.beginSweep(oldRecords: 10)
+        await queue.enqueue([.sample(records: 1)], cursor: .start)
         let lease = try #require(await queue.claim())
         _ = await queue.handBack(lease, after: .milliseconds(30), blockedSince: nil)
         let again = try #require(await queue.claim())
@@ -29,8 +30,8 @@ import Testing
 
     @Test func cancellationEndsEveryWait() async throws {
         let queue = InMemoryBatchQueue(failures: try FailureSpool())
-        try await queue.beginSweep()
-        await queue.enqueue([.sample(records: 1), .sample(records: 1)])
+        try await queue.beginSweep(oldRecords: 10)
+        await queue.enqueue([.sample(records: 1), .sample(records: 1)], cursor: .start)
         let room = Task { await queue.waitForRoom(below: 1) }
         let drained = Task { await queue.waitUntilDrained() }
         _ = await queue.claim()
@@ -46,8 +47,8 @@ import Testing
     @Test func failuresAreKeptForTheSweepAndTold() async throws {
         let told = Told()
         let queue = InMemoryBatchQueue(failures: try FailureSpool()) { failure in told.append(failure) }
-        try await queue.beginSweep()
-        await queue.enqueue([.sample(records: 2), .sample(records: 7)])
+        try await queue.beginSweep(oldRecords: 10)
+        await queue.enqueue([.sample(records: 2), .sample(records: 7)], cursor: .start)
         let first = try #require(await queue.claim())
         _ = try await queue.acknowledge(
             first, BatchResult(rewrapped: 0, failures: [.sample(1), .sample(2)]))
@@ -58,7 +59,7 @@ import Testing
         #expect(listed.failures == told.failures)
         #expect(listed.failures.count == 3)
         #expect(await queue.progress().recordsFailed == 9)
-        try await queue.beginSweep()
+        try await queue.beginSweep(oldRecords: 10)
         let none = Told()
         try await queue.forEachFailure { none.append($0) }
         #expect(none.failures.isEmpty)
@@ -72,4 +73,8 @@ private final class Told: @unchecked Sendable {
     func append(_ failure: RecordFailure) {
         failures.append(failure)
     }
+}
+
+extension EnumerationCursor {
+    static let start = EnumerationCursor(leaf: 1, after: nil)
 }

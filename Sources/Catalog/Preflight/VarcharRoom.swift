@@ -2,7 +2,8 @@ import Postgres
 
 /// Whether the values of `varchar(n)` columns still fit once their key id is replaced by a longer one (else
 /// SQLSTATE 22001, row by row). Rewrapping changes no other length. Looks at values in the canonical form,
-/// whose key id SQL can tell; one full scan of a leaf a column, and none where no old id is shorter.
+/// whose key id SQL can tell; one full scan of a leaf a column, in statements of bounded length, and none where
+/// no old id is shorter.
 struct VarcharRoom {
     private let table: EncryptedTable
     private let targetKeyID: String
@@ -49,18 +50,31 @@ struct VarcharRoom {
         _ column: String, in leaf: Leaf, session: PostgresSession
     ) throws(PostgresError) -> Int {
         let name = "leaf." + SQLIdentifier.quoted(column)
-        var parameters = QueryParameters()
-        parameters.append(texts: shorterKeyIDs)
-        parameters.append(int4: Int32(targetKeyID.unicodeScalars.count))
-        // starts_with refuses a nondeterministic collation, hence "C".
-        let result = try session.query(
-            """
-            SELECT COALESCE(pg_catalog.max(
-                pg_catalog.char_length(\(name)) - pg_catalog.char_length(old.id) + $2), 0)
-            FROM ONLY \(leaf.sqlName) leaf JOIN pg_catalog.unnest($1) AS old (id)
-                ON pg_catalog.starts_with((\(name))::text COLLATE "C",
-                    '{"version":1,"alg":"AES-256-GCM","key_id":"' || old.id || '",')
-            """, parameters)
-        return try result.number(0, 0)
+        let blocks = try session.query(
+            "SELECT pg_catalog.pg_relation_size(\(leaf.oid)) / current_setting('block_size')::bigint"
+        ).number(0, 0)
+        var longest = 0
+        for start in stride(from: 0, to: blocks, by: Self.blocksAtOnce) {
+            var parameters = QueryParameters()
+            parameters.append(texts: shorterKeyIDs)
+            parameters.append(int4: Int32(targetKeyID.unicodeScalars.count))
+            parameters.append(int8: Int64(start))
+            parameters.append(int8: Int64(start + Self.blocksAtOnce))
+            // starts_with refuses a nondeterministic collation, hence "C".
+            let result = try session.query(
+                """
+                SELECT COALESCE(pg_catalog.max(
+                    pg_catalog.char_length(\(name)) - pg_catalog.char_length(old.id) + $2), 0)
+                FROM ONLY \(leaf.sqlName) leaf JOIN pg_catalog.unnest($1) AS old (id)
+                    ON pg_catalog.starts_with((\(name))::text COLLATE "C",
+                        '{"version":1,"alg":"AES-256-GCM","key_id":"' || old.id || '",')
+                WHERE leaf.ctid >= pg_catalog.format('(%s,0)', $3)::tid
+                    AND leaf.ctid < pg_catalog.format('(%s,0)', $4)::tid
+                """, parameters)
+            longest = max(longest, try result.number(0, 0))
+        }
+        return longest
     }
+
+    private static let blocksAtOnce = 8_192
 }

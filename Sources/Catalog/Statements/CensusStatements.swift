@@ -14,7 +14,8 @@ package struct CensusStatements: Sendable {
     package let count: PreparedStatement
     /// The values that no label predicate claims, one cell a column, NULL where one does; `$1`, `$2` as above.
     package let unlabelled: PreparedStatement
-    /// One statement a column: up to `$2` values under the label with the code `$1`.
+    /// One statement a column: values in the blocks `$1`, `$2` under the label with the code `$3`, or none
+    /// that a predicate claims; up to `$4`.
     package let sample: [PreparedStatement]
     /// The leaf's size in blocks.
     package let blockCount: PreparedStatement
@@ -50,7 +51,8 @@ package struct CensusStatements: Sendable {
             return PreparedStatement(
                 name: name("sample\(index)"),
                 sql: """
-                    SELECT \(value) FROM ONLY \(leaf.sqlName) AS t WHERE \(pair.1) = $1 LIMIT $2
+                    SELECT \(value) FROM ONLY \(leaf.sqlName) AS t \
+                    WHERE \(inBlocks) AND \(pair.1) IN ($3, \(Code.unlabelled)) LIMIT $4
                     """)
         }
         blockCount = PreparedStatement(

@@ -3,13 +3,12 @@ import Catalog
 import Envelope
 import Logging
 import Postgres
-import Synchronization
 
 /// Walks every leaf in id order, page by page, and pushes ranges of old rows onto the queue, no further ahead
 /// of the workers than a window.
 struct Enumerator: Sendable {
     let plan: JobPlan
-    let queue: any BatchQueue
+    let queue: any CoordinatorQueue
     let connection: PostgresConnection
     let logger: Logger
     /// Rows of the next range.
@@ -19,28 +18,37 @@ struct Enumerator: Sendable {
     static let window = 1_000
     static let largestPage = 20_000
     private static let pageBytes = 4_000_000
-    private static let patience: Duration = .seconds(600)
 
-    /// Enumerates all tables once. Returns early where the task is cancelled.
-    func enumerate() async throws {
+    /// Enumerates all tables once, or what is left of them behind a cursor. Returns early where the task is
+    /// cancelled.
+    func enumerate(from start: EnumerationCursor?) async throws {
+        // A leaf that is gone since, or was never there: from the beginning, which costs time alone.
+        let isKnown = start.map { start in
+            plan.tables.contains { $0.leaves.contains { $0.oid == start.leaf } }
+        }
+        var skipsTo = isKnown == true ? start : nil
         for table in plan.tables {
+            if let oid = skipsTo?.leaf, !table.leaves.contains(where: { $0.oid == oid }) { continue }
             logger.info("Processing table: \(table.name)")
             for leaf in table.leaves {
                 guard let planned = plan.leaf(leaf.oid, of: table.name) else { continue }
-                try await enumerate(planned)
+                if let oid = skipsTo?.leaf, oid != leaf.oid { continue }
+                try await enumerate(planned, after: skipsTo?.after)
+                skipsTo = nil
             }
         }
         if !Task.isCancelled { try await queue.finishEnumeration() }
     }
 
-    private func enumerate(_ leaf: PlannedLeaf) async throws {
-        var cursor: [String]?
+    private func enumerate(_ leaf: PlannedLeaf, after start: [String]?) async throws {
+        var cursor = start
         var rows = 1_000
         repeat {
             try await queue.waitForRoom(below: Self.window)
             if Task.isCancelled { return }
             let page = try await read(leaf, after: cursor, rows: rows)
-            try await queue.enqueue(page.ranges)
+            let reached = EnumerationCursor(leaf: leaf.leaf.oid, after: page.next ?? page.last)
+            try await queue.enqueue(page.ranges, cursor: reached)
             cursor = page.next
             rows = page.bytes > Self.pageBytes ? max(100, rows / 2) : min(Self.largestPage, rows * 2)
         } while cursor != nil
@@ -48,27 +56,13 @@ struct Enumerator: Sendable {
 
     /// Reads a page, trying again while the database is away: the cursor is here.
     private func read(_ leaf: PlannedLeaf, after cursor: [String]?, rows: Int) async throws -> OldRowPage {
-        let start = ContinuousClock.now
         let target = KeyIDBytes(plan.keyring.primary.id)
         let rangeRows = rangeRows()
-        var attempt = 0
-        while true {
-            do {
-                return try await connection.transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") {
-                    session in
-                    try session.query("SELECT set_config('row_security', 'off', true)")
-                    return try OldRowPage.read(
-                        leaf, after: cursor, rows: rows, rangeRows: rangeRows, target: target, session)
-                }
-            } catch let error as PostgresError where error.isRetriable {
-                attempt += 1
-                logger.warning(
-                    "Enumeration waits for the database",
-                    metadata: [LogKey.reason: "\(error)", LogKey.attempt: "\(attempt)"])
-                if ContinuousClock.now - start > Self.patience {
-                    throw RotationError(.databaseAway, "enumeration failed for 10 minutes: \(error)")
-                }
-                try await Task.sleep(for: Backoff.afterError(deliveries: attempt))
+        return try await DatabasePatience(logger: logger).retrying("Enumeration") {
+            try await connection.transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") { session in
+                try session.query("SELECT set_config('row_security', 'off', true)")
+                return try OldRowPage.read(
+                    leaf, after: cursor, rows: rows, rangeRows: rangeRows, target: target, session)
             }
         }
     }

@@ -23,15 +23,15 @@ struct KeyPreflight {
     /// - Throws: `unknownKeys`, `wrongKey`.
     func check(_ census: Census, on connection: PostgresConnection) async throws {
         try checkKnown(census)
-        let plan = plan
-        try await connection.perform { try KeyProof(plan).check(census, $0) }
+        let (plan, logger) = (plan, logger)
+        try await connection.perform { try KeyProof(plan, logger).check(census, $0) }
         warn(census)
     }
 
     /// The same on a session that is in a transaction already.
     func check(_ census: Census, _ session: PostgresSession) throws {
         try checkKnown(census)
-        try KeyProof(plan).check(census, session)
+        try KeyProof(plan, logger).check(census, session)
         warn(census)
     }
 
@@ -59,10 +59,18 @@ struct KeyPreflight {
     private func warn(_ census: Census) {
         let target = plan.keyring.primary
         let old = census.oldRecords(target: plan.targetKeyID)
-        if old > 0, !census.keyIDs.contains(plan.targetKeyID) {
+        let isUnproven =
+            !census.keyIDs.contains(plan.targetKeyID) && !plan.expectedKeyIDs.contains(plan.targetKeyID)
+        if old > 0, isUnproven {
             logger.warning(
                 "No value is under \(target.id) yet, so nothing proves that the applications hold this key. Compare its check value with theirs, or pass --expect-check-value \(target.id):<theirs>",
                 metadata: [LogKey.checkValue: "\(target.checkValue)"])
+        }
+        let current = census.totalRecords - old
+        if plan.mode == .reencrypt, current > 0 {
+            logger.warning(
+                "\(current) records are under \(target.id) already and keep their data keys: re-encryption is for records under other keys. If those data keys may be known, re-encrypt to a further key (keygen --after \(target.id))"
+            )
         }
         if old >= Self.wrapsWorthAWarning {
             logger.warning(

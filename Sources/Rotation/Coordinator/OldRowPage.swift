@@ -8,6 +8,8 @@ struct OldRowPage: Sendable {
     let ranges: [BatchRange]
     /// Where the next page starts; nil behind the last row.
     let next: [String]?
+    /// The last row given, where the page has none behind it; nil for an empty page.
+    let last: [String]?
     /// What the page cost in transfer.
     let bytes: Int
 
@@ -32,11 +34,11 @@ struct OldRowPage: Sendable {
                 builder.add(records: old) { (0..<idCount).map { result.string(row, 1 + $0) ?? "" } }
             }
         }
-        var next: [String]?
-        if result.rowCount > 0, result.integer(result.rowCount - 1, 0) == rows {
-            next = (0..<idCount).map { result.string(result.rowCount - 1, 1 + $0) ?? "" }
-        }
-        return OldRowPage(ranges: builder.finish(), next: next, bytes: bytes)
+        let end = result.rowCount - 1
+        let last = end < 0 ? nil : (0..<idCount).map { result.string(end, 1 + $0) ?? "" }
+        let isFull = end >= 0 && result.integer(end, 0) == rows
+        return OldRowPage(
+            ranges: builder.finish(), next: isFull ? last : nil, last: last, bytes: bytes)
     }
 
     private static func isCurrent(_ value: UnsafeRawBufferPointer, _ target: KeyIDBytes) -> Bool {

@@ -8,9 +8,15 @@ package struct JobPlan: Sendable {
     package let tables: [EncryptedTable]
     /// The key of the advisory lock that stands for this job, drawn with it.
     package let jobLock: AdvisoryLock
+    /// Key ids whose check values the operator has confirmed.
+    package let expectedKeyIDs: Set<String>
     private let leaves: [UInt32: PlannedLeaf]
 
-    package init(keyring: Keyring, mode: RotationMode, tables: [EncryptedTable], jobLock: AdvisoryLock) {
+    package init(
+        keyring: Keyring, mode: RotationMode, tables: [EncryptedTable], jobLock: AdvisoryLock,
+        expectedKeyIDs: Set<String> = []
+    ) {
+        self.expectedKeyIDs = expectedKeyIDs
         self.keyring = keyring
         self.mode = mode
         self.tables = tables

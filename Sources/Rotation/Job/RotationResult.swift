@@ -10,6 +10,8 @@ package struct RotationResult: Sendable {
         case incomplete(String)
         /// Told to stop: the ranges in hand were finished.
         case stopped
+        /// An operator cancelled the job on the queue.
+        case cancelled
     }
 
     package let outcome: Outcome

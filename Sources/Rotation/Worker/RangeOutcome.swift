@@ -11,12 +11,3 @@ package enum RangeOutcome: Sendable {
     /// Untouched, and this worker cannot go on before a person has changed something.
     case needsOperator(reason: String)
 }
-
-/// A delivery's outcome and its cost.
-package struct RangeReport: Sendable {
-    package let outcome: RangeOutcome
-    package let duration: Duration
-    /// Bytes of the values that came from the server.
-    package let bytes: Int
-    package let rows: Int
-}

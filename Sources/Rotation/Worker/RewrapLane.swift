@@ -31,12 +31,16 @@ package actor RewrapLane {
 
     /// Rewraps one range in one transaction. Whatever happens, the outcome says what the queue is to be told;
     /// nothing is counted that the server has not confirmed.
-    package func process(_ lease: Lease) -> RangeReport {
+    package func process(_ lease: Lease) -> RangeOutcome {
         let start = ContinuousClock.now
-        var cost = (bytes: 0, rows: 0)
-        let outcome = outcome(of: lease, &cost)
-        return RangeReport(
-            outcome: outcome, duration: ContinuousClock.now - start, bytes: cost.bytes, rows: cost.rows)
+        var cost = BatchCost()
+        var outcome = outcome(of: lease, &cost)
+        cost.seconds = (ContinuousClock.now - start) / .seconds(1)
+        if case .done(var result) = outcome {
+            result.cost = cost
+            outcome = .done(result)
+        }
+        return outcome
     }
 
     /// Ends the session.
@@ -45,7 +49,7 @@ package actor RewrapLane {
         rewriter = nil
     }
 
-    private func outcome(of lease: Lease, _ cost: inout (bytes: Int, rows: Int)) -> RangeOutcome {
+    private func outcome(of lease: Lease, _ cost: inout BatchCost) -> RangeOutcome {
         let range = lease.range
         guard let leaf = plan.leaf(range.leaf, of: range.table) else {
             return .bury(reason: "the range names a table that is not in this catalog")
@@ -87,7 +91,7 @@ package actor RewrapLane {
 
     private func rewrap(
         _ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession,
-        _ cost: inout (bytes: Int, rows: Int)
+        _ cost: inout BatchCost
     ) throws -> RangeOutcome {
         guard let rewriter else { throw EnvelopeError(.cryptoUnavailable) }
         let gate = AdvisoryLock.gate(leaf.table.lockOID)
@@ -117,33 +121,37 @@ package actor RewrapLane {
 
         let locked = opened[2]
         rewriter.rewrite(locked, leaf.table.columns)
-        cost = (rewriter.bytesRead, locked.rowCount)
+        cost = BatchCost(rows: locked.rowCount, bytes: rewriter.bytesRead)
+        var ids: PostgresResult?
         if rewriter.rows.count > 0 && !leaf.leaf.updateHooks.isEmpty {
+            // Any row may turn out to fail, and an updated row has another ctid.
+            ids = try identify((0..<locked.rowCount).map { $0 }, locked, leaf, session)
             try updateProvingWhatIsStored(locked, leaf, rewriter, session)
         }
-        return try finish(range, leaf, locked, rewriter, session)
+        return try finish(range, leaf, locked, ids, rewriter, session)
     }
 
-    /// The second round trip: UPDATE (unless it has been made and proven already), who the failed rows are,
-    /// what is still old in the range where something is missing, COMMIT.
+    /// The second round trip: who the failed rows are (before the UPDATE gives them another ctid), the UPDATE
+    /// (unless it has been made and proven already), what is still old in the range where something is missing, COMMIT.
     private func finish(
-        _ range: BatchRange, _ leaf: PlannedLeaf, _ locked: PostgresResult, _ rewriter: RowRewriter,
-        _ session: PostgresSession
+        _ range: BatchRange, _ leaf: PlannedLeaf, _ locked: PostgresResult, _ ids: PostgresResult?,
+        _ rewriter: RowRewriter, _ session: PostgresSession
     ) throws -> RangeOutcome {
         let updates = rewriter.rows.count > 0 && leaf.leaf.updateHooks.isEmpty
-        let identifies = !rewriter.failures.isEmpty
+        let identifies = !rewriter.failures.isEmpty && ids == nil
         let rewrapped = rewriter.rewrittenRecords
         let counts = rewrapped + rewriter.failures.count < range.records
+        if identifies { try sendIdentify(rewriter.failures.map(\.row), locked, leaf, session) }
         if updates {
             parameters.removeAll()
             rewriter.appendParameters(to: &parameters)
             try session.send(leaf.statements.update, &parameters)
         }
-        if identifies { try sendIdentify(rewriter.failures, locked, leaf, session) }
         if counts { try send(leaf.statements.readOld, range, session) }
         try send(TransactionSettings.commit, session)
         try session.submit()
         var answers = try session.collect()[...]
+        let identified = identifies ? answers.removeFirst() : ids
         if updates {
             let updated = answers.removeFirst().affectedRows
             guard updated == rewriter.rows.count else {
@@ -153,7 +161,7 @@ package actor RewrapLane {
                     sqlState: SQLState("P0004"))
             }
         }
-        let failures = identifies ? records(rewriter.failures, locked, answers.removeFirst(), leaf) : []
+        let failures = identified.map { records(rewriter.failures, locked, $0, leaf) } ?? []
         let stillOld = counts ? countOld(answers.removeFirst(), leaf, rewriter) : 0
         guard let committed = answers.first, committed.commandTag == "COMMIT" else {
             throw PostgresError(
@@ -181,9 +189,11 @@ package actor RewrapLane {
         if now - since >= Self.blockedLimit {
             return .bury(reason: "locked for 10 minutes by \(try blockers(range, leaf, session))")
         }
+        let isLong = now - since >= Self.stuckLimit
+        let who = isLong ? try blockers(range, leaf, session) : "others"
         return .handBack(
             after: Backoff.whileBlocked(since: since), blockedSince: since,
-            reason: "others hold locks on its rows")
+            reason: "rows are locked by \(who)")
     }
 
     /// UPDATE with RETURNING where triggers or rules may store something else, inside a savepoint: rows that
@@ -276,15 +286,23 @@ package actor RewrapLane {
         for id in range.last { parameters.append(text: id) }
     }
 
+    private func identify(
+        _ rows: [Int], _ locked: PostgresResult, _ leaf: PlannedLeaf, _ session: PostgresSession
+    ) throws -> PostgresResult? {
+        try sendIdentify(rows, locked, leaf, session)
+        try session.submit()
+        return try session.collect().first
+    }
+
+    /// - Parameter lockedRows: by their number in `locked`, in ascending order; one may stand twice.
     private func sendIdentify(
-        _ failures: [RowRewriter.Failure], _ locked: PostgresResult, _ leaf: PlannedLeaf,
-        _ session: PostgresSession
+        _ lockedRows: [Int], _ locked: PostgresResult, _ leaf: PlannedLeaf, _ session: PostgresSession
     ) throws {
         var rows = BinaryArray(of: .tid)
         var last: Int?
-        for failure in failures where failure.row != last {
-            if let ctid = locked.bytes(failure.row, 0) { rows.append(ctid) }
-            last = failure.row
+        for row in lockedRows where row != last {
+            if let ctid = locked.bytes(row, 0) { rows.append(ctid) }
+            last = row
         }
         parameters.removeAll()
         parameters.append(array: &rows)

@@ -8,33 +8,29 @@ package final class Worker: Sendable {
     private let queue: any BatchQueue
     private let lanes: [RewrapLane]
     private let logger: Logger
-    private let onReport: @Sendable (RangeReport) -> Void
     private let lastProgress = Mutex(ContinuousClock.now)
+    private let lastLockNotice = Mutex<ContinuousClock.Instant?>(nil)
 
     /// How long a worker that can finish nothing keeps trying, where no lock of others explains it.
     private static let patience: Duration = .seconds(600)
 
-    /// - Parameters:
-    ///   - lanes: database connections, at least 1.
-    ///   - onReport: is told the cost of every delivery.
+    /// - Parameter lanes: database connections, at least 1.
     package init(
-        _ plan: JobPlan, queue: any BatchQueue, settings: ConnectionSettings, lanes: Int, logger: Logger,
-        onReport: @escaping @Sendable (RangeReport) -> Void = { _ in }
+        _ plan: JobPlan, queue: any BatchQueue, settings: ConnectionSettings, lanes: Int, logger: Logger
     ) {
         self.queue = queue
         self.lanes = (0..<max(1, lanes)).map { _ in RewrapLane(plan, settings) }
         self.logger = logger
-        self.onReport = onReport
     }
 
-    /// Works until the queue is drained. Where the task is cancelled, the ranges in hand are finished and
+    /// Works until the job has ended. Where the task is cancelled, the ranges in hand are finished and
     /// reported first.
     /// - Throws: `RotationError` where only a person can help; the range in hand has been handed back.
-    package func drain() async throws {
+    package func run() async throws {
         lastProgress.withLock { $0 = .now }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for lane in lanes {
-                group.addTask { try await self.drain(lane) }
+                group.addTask { try await self.run(lane) }
             }
             try await group.waitForAll()
         }
@@ -45,11 +41,9 @@ package final class Worker: Sendable {
         for lane in lanes { await lane.close() }
     }
 
-    private func drain(_ lane: RewrapLane) async throws {
+    private func run(_ lane: RewrapLane) async throws {
         while let lease = try await queue.claim() {
-            let report = await lane.process(lease)
-            onReport(report)
-            try await tell(lease, report.outcome)
+            try await tell(lease, await lane.process(lease))
         }
     }
 
@@ -60,6 +54,7 @@ package final class Worker: Sendable {
             try await accept(queue.acknowledge(lease, result), lease)
         case .handBack(let delay, let blockedSince, let reason):
             logger.debug("Range handed back", metadata: metadata(lease, reason))
+            if let blockedSince { sayThatRowsAreLocked(lease, since: blockedSince, reason) }
             try await accept(queue.handBack(lease, after: delay, blockedSince: blockedSince), lease)
             try checkPatience(blocked: blockedSince != nil, reason)
         case .split(let parts):
@@ -73,6 +68,21 @@ package final class Worker: Sendable {
             try await accept(queue.handBack(lease, after: .zero, blockedSince: nil), lease)
             throw RotationError(.needsOperator, reason)
         }
+    }
+
+    /// Somebody who watches should know what it waits for, without a line for every try.
+    private func sayThatRowsAreLocked(_ lease: Lease, since: Int64, _ reason: String) {
+        let seconds = (WallClock.milliseconds - since) / 1_000
+        guard seconds >= 15 else { return }
+        let isDue = lastLockNotice.withLock { last in
+            if let last, ContinuousClock.now - last < .seconds(15) { return false }
+            last = .now
+            return true
+        }
+        guard isDue else { return }
+        logger.warning(
+            "Waiting for rows that are locked for \(seconds) s; they are given up after 10 minutes",
+            metadata: metadata(lease, reason))
     }
 
     private func accept(_ answer: AcknowledgeAnswer, _ lease: Lease) {

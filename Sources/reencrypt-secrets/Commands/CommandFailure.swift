@@ -18,13 +18,20 @@ enum CommandFailure {
             logger.error("\(error)")
             throw ExitStatus.usage
         } catch {
-            logger.error("\(text(of: error))")
+            say(text(of: error), to: logger)
             throw ExitStatus.couldNotRun
         }
     }
 
+    /// What stands below a message's first line, such as an example, is not a log line.
+    private static func say(_ text: String, to logger: Logger) {
+        let lines = text.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+        logger.error("\(lines[0])")
+        if lines.count > 1 { Console.shared.writeLine(String(lines[1])) }
+    }
+
     /// Only errors of our own are shown by their description: they are safe to log.
-    private static func text(of error: any Error) -> String {
+    static func text(of error: any Error) -> String {
         switch error {
         case let error as SettingsError: error.description
         case let error as CatalogError: error.description
@@ -43,9 +50,9 @@ enum DatabaseAdvice {
     static func text(of error: PostgresError) -> String {
         switch (error.code, error.sqlState?.classCode) {
         case (.connectionFailed, _):
-            "\(error). Check DATABASE_URL (or PGHOST, PGPORT, PGUSER, PGDATABASE) and that the server is up"
+            "\(error); check DATABASE_URL (or PGHOST, PGPORT, PGUSER, PGDATABASE) and that the server is up"
         case (_, "42"?) where error.sqlState == .insufficientPrivilege:
-            "\(error). Grant the role what is missing; `reencrypt-secrets catalog check` lists it"
+            "\(error); grant the role what is missing; `reencrypt-secrets catalog check` lists it"
         default: error.description
         }
     }

@@ -37,12 +37,10 @@ struct DatabasePreparation: Sendable {
     }
 
     /// Logs what was found.
-    /// - Throws: exit code 1 where something has to be mended first.
-    func report(to logger: Logger) throws {
+    func log(to logger: Logger) {
         for problem in problems {
             logger.log(level: problem.severity == .refuse ? .error : .warning, "\(problem)")
         }
-        guard refusals.isEmpty else { throw ExitStatus.couldNotRun }
     }
 
     private static func identity(_ session: PostgresSession) throws -> JobReport.Database {

@@ -38,7 +38,15 @@ struct KeygenCommand: AsyncParsableCommand {
     }
 
     private func nextID() throws -> KeyID {
-        if let after { return try KeyID(after).nextVersion() }
+        if let after {
+            do throws(KeyringError) {
+                return try KeyID(after).nextVersion()
+            } catch {
+                throw SettingsError(
+                    "--after takes a key id such as kek-v1: 1 to 64 letters, digits, dots, underscores and hyphens, "
+                        + "and so must be the id after it")
+            }
+        }
         let environment = try Environment()
         let isConfigured = try environment.withSecret(KeySettings.primary) { $0 != nil }
         guard isConfigured else { return try KeyID("kek-v1") }

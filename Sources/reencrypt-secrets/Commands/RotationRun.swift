@@ -1,4 +1,6 @@
+import ArgumentParser
 import BatchQueue
+import Catalog
 import Envelope
 import Glibc
 import Logging
@@ -9,26 +11,29 @@ import Verification
 
 /// Runs a job for the command line: shows it, reports it, and turns its end into an exit code.
 struct RotationRun {
-    let plan: JobPlan
+    let keyring: Keyring
+    let mode: RotationMode
     let settings: ConnectionSettings
-    let database: JobReport.Database
     let report: ReportFile?
     let logger: Logger
 
     // MARK: Rotation
 
-    func rotate(_ options: SingleProcessRotation.Options) async throws {
+    func rotate(
+        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, lanes: Int, _ options: Coordinator.Options
+    ) async throws {
         let start = Moment()
+        let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: false)
         let output = ProgressOutput(logger)
         let rotation = try SingleProcessRotation(
-            plan, settings: settings, options: options, observer: output, logger: logger)
+            plan, settings: settings, lanes: lanes, options: options, observer: output, logger: logger)
         let result: RotationResult
         let signal: Int32?
         do {
             (result, signal) = try await StopSignals.run(logger) { try await rotation.run() }
         } catch {
             output.finish()
-            try refuse(error, start, dryRun: false)
+            try refuse(error, start, database, dryRun: false)
             throw error
         }
         output.finish()
@@ -38,7 +43,7 @@ struct RotationRun {
             let progress = result.progress
             try report.begin(
                 makeReport(
-                    start, outcome: outcome, reason: reason, dryRun: false, before: result.before,
+                    start, database, outcome: outcome, reason: reason, dryRun: false, before: result.before,
                     after: result.after,
                     records: JobReport.Records(
                         totalFirstCensus: result.before.totalRecords, handedOut: progress.recordsTotal,
@@ -58,6 +63,8 @@ struct RotationRun {
                 "Complete: a census after the queue was empty found no record that is not under \(target)")
         case .incomplete(let reason):
             logger.error("Incomplete: \(reason)")
+        case .cancelled:
+            logger.warning("Cancelled by an operator; nothing is lost, run it again to go on")
         case .stopped:
             logger.warning("Stopped before the end; nothing is lost, run it again to go on")
         }
@@ -65,7 +72,7 @@ struct RotationRun {
             "Re-encrypted \(result.progress.recordsRewrapped) of \(result.before.totalRecords) records")
         switch result.outcome {
         case .complete: return
-        case .incomplete: throw ExitStatus.incomplete
+        case .incomplete, .cancelled: throw ExitStatus.incomplete
         case .stopped: throw ExitStatus.stopped(by: signal ?? SIGTERM)
         }
     }
@@ -75,18 +82,22 @@ struct RotationRun {
         case .complete: ("complete", nil)
         case .incomplete(let reason): ("incomplete", reason)
         case .stopped: ("stopped", nil)
+        case .cancelled: ("cancelled", nil)
         }
     }
 
     // MARK: Dry run
 
-    func dryRun(allowsUnknownKeys: Bool, logsAll: Bool) async throws {
+    func dryRun(
+        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, allowsUnknownKeys: Bool, logsAll: Bool
+    ) async throws {
         let start = Moment()
+        let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: true)
         let output = ProgressOutput(logger)
         let failures = Mutex(try FailureSpool())
         let logged = Mutex(0)
         let limit = logsAll ? Int.max : 100
-        let (plan, settings, logger) = (plan, settings, logger)
+        let (settings, logger) = (settings, logger)
         let result: DryRun.Result
         let signal: Int32?
         do {
@@ -109,13 +120,13 @@ struct RotationRun {
                     })
             }
         } catch {
-            try refuse(error, start, dryRun: true)
+            try refuse(error, start, database, dryRun: true)
             throw error
         }
         if let report {
             try report.begin(
                 makeReport(
-                    start,
+                    start, database,
                     outcome: result.isComplete ? (result.failed == 0 ? "complete" : "incomplete") : "stopped",
                     reason: result.failed == 0 ? nil : "\(result.failed) records could not be rewrapped",
                     dryRun: true,
@@ -140,13 +151,42 @@ struct RotationRun {
 
     // MARK: Report
 
+    /// Looks at the database; what has to be mended first is logged, reported, and ends the command.
+    private func prepare(
+        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, _ start: Moment, dryRun: Bool
+    ) async throws -> (JobPlan, JobReport.Database) {
+        let preparation: DatabasePreparation
+        do {
+            preparation = try await DatabasePreparation.inspect(
+                file, settings, forWriting: !dryRun, keyIDs: keyring.ids.map(\.description))
+        } catch {
+            try refuse(error, start, nil, dryRun: dryRun)
+            throw error
+        }
+        logger.info("Connected to database")
+        preparation.log(to: logger)
+        guard preparation.refusals.isEmpty else {
+            let reasons = preparation.refusals.map(\.description).joined(separator: " | ")
+            try refuse(SettingsError(reasons), start, preparation.database, dryRun: dryRun)
+            throw ExitStatus.couldNotRun
+        }
+        let plan = JobPlan(
+            keyring: keyring, mode: mode, tables: preparation.tables, jobLock: .newJob(),
+            expectedKeyIDs: expectedKeyIDs)
+        return (plan, preparation.database)
+    }
+
     /// A job that could not run leaves a report that says so.
-    private func refuse(_ error: any Error, _ start: Moment, dryRun: Bool) throws {
+    private func refuse(
+        _ error: any Error, _ start: Moment, _ database: JobReport.Database?, dryRun: Bool
+    ) throws {
         guard let report else { return }
-        let reason = (error as? RotationError)?.message ?? (error as? PostgresError)?.description
+        let isStop = error is ExitCode
         try report.begin(
             makeReport(
-                start, outcome: "refused", reason: reason, dryRun: dryRun, before: nil, after: nil,
+                start, database, outcome: isStop ? "stopped" : "refused",
+                reason: isStop ? nil : CommandFailure.text(of: error), dryRun: dryRun, before: nil,
+                after: nil,
                 records: JobReport.Records(
                     totalFirstCensus: 0, handedOut: 0, rewrapped: 0, superseded: 0, failed: 0),
                 sweeps: 0))
@@ -154,13 +194,14 @@ struct RotationRun {
     }
 
     private func makeReport(
-        _ start: Moment, outcome: String, reason: String?, dryRun: Bool, before: Census?, after: Census?,
+        _ start: Moment, _ database: JobReport.Database?, outcome: String, reason: String?, dryRun: Bool,
+        before: Census?, after: Census?,
         records: JobReport.Records, sweeps: Int
     ) -> JobReport {
         JobReport(
             startedAt: start.text, finishedAt: Timestamp.now(), durationSeconds: start.elapsedSeconds,
-            outcome: outcome, reason: reason, mode: plan.mode.rawValue, dryRun: dryRun,
-            targetKey: JobReport.Key(plan.keyring.primary), keys: plan.keyring.keys.map(JobReport.Key.init),
+            outcome: outcome, reason: reason, mode: mode.rawValue, dryRun: dryRun,
+            targetKey: JobReport.Key(keyring.primary), keys: keyring.keys.map(JobReport.Key.init),
             database: database, censusBefore: before.map(JobReport.CensusGroup.groups),
             censusAfter: after.map(JobReport.CensusGroup.groups), records: records, sweeps: sweeps)
     }

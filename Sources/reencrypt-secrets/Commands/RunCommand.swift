@@ -10,7 +10,7 @@ import Rotation
 struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
-        abstract: "Rotates everything in this process; needs the database alone. (default)",
+        abstract: "Rotates everything in this process; needs the database alone.",
         discussion: """
             Re-encrypts every record of the catalog's tables that is not under SECRETS_ENCRYPTION_KEY, then counts \
             again. Stop it at any time with Ctrl-C: the ranges in hand are finished. Starting again goes on.
@@ -72,21 +72,16 @@ struct RunCommand: AsyncParsableCommand {
             logger.info(
                 "Key check values: \(keyring.keys.map { "\($0.id) \($0.checkValue)" }.joined(separator: ", "))"
             )
-            let preparation = try await DatabasePreparation.inspect(
-                file, settings, forWriting: !dryRun, keyIDs: keyring.ids.map(\.description))
-            logger.info("Connected to database")
-            try preparation.report(to: logger)
-            let plan = JobPlan(
-                keyring: keyring, mode: mode, tables: preparation.tables, jobLock: .newJob())
             let job = RotationRun(
-                plan: plan, settings: settings, database: preparation.database, report: reportFile,
-                logger: logger)
+                keyring: keyring, mode: mode, settings: settings, report: reportFile, logger: logger)
+            let expected = Set(expectCheckValue.map(\.keyID))
             if dryRun {
-                try await job.dryRun(allowsUnknownKeys: allowUnknownKeys, logsAll: verbose)
+                try await job.dryRun(
+                    file, expected, allowsUnknownKeys: allowUnknownKeys, logsAll: verbose)
             } else {
                 try await job.rotate(
-                    SingleProcessRotation.Options(
-                        lanes: concurrency, batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys))
+                    file, expected, lanes: concurrency,
+                    Coordinator.Options(batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys))
             }
         }
     }

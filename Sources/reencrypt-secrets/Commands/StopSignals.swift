@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 import Logging
 import ServiceLifecycle
@@ -8,6 +9,7 @@ import UnixSignals
 enum StopSignals {
     /// Runs `body` until it ends; a signal cancels its task, and it then finishes what is in hand. A second
     /// signal ends the process at once: transactions that are open are rolled back by the server.
+    /// - Throws: the body's error; the exit code of the signal where that is what ended it.
     /// - Returns: the body's value, and the signal that stopped it.
     static func run<R: Sendable>(
         _ logger: Logger, _ body: @escaping @Sendable () async throws -> R
@@ -36,8 +38,14 @@ enum StopSignals {
                     .init(service: watcher, successTerminationBehavior: .gracefullyShutdownGroup),
                 ], logger: quiet))
         try await group.run()
-        guard let result = outcome.withLock({ $0 }) else { throw CancellationError() }
-        return (try result.get(), received.withLock { $0 })
+        let signal = received.withLock { $0 }
+        guard let result = outcome.withLock({ $0 }) else { throw ExitStatus.stopped(by: signal ?? SIGTERM) }
+        do {
+            return (try result.get(), signal)
+        } catch  where signal != nil && error is CancellationError {
+            // Stopped before there was anything to finish.
+            throw ExitStatus.stopped(by: signal ?? SIGTERM)
+        }
     }
 
     private struct JobService: Service {

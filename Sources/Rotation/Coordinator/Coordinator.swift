@@ -1,0 +1,216 @@
+package import BatchQueue
+import Catalog
+import Envelope
+package import Logging
+package import Postgres
+import Synchronization
+package import Verification
+
+/// Drives a job to its end: censuses, sweeps, and the verdict of whether another sweep helps. Who rewraps, in
+/// this process or on other machines, is the queue's business.
+package final class Coordinator: Sendable {
+    package struct Options: Sendable {
+        /// Rows a range; nil adapts.
+        package var batchSize: Int?
+        package var allowsUnknownKeys: Bool
+
+        package init(batchSize: Int?, allowsUnknownKeys: Bool) {
+            self.batchSize = batchSize
+            self.allowsUnknownKeys = allowsUnknownKeys
+        }
+    }
+
+    private let plan: JobPlan
+    private let queue: any CoordinatorQueue
+    private let options: Options
+    private let observer: any RotationObserver
+    private let logger: Logger
+    private let connection: PostgresConnection
+    private let pace: Mutex<Pace>
+
+    /// What progress readings build up.
+    private struct Pace {
+        var sizer: BatchSizer
+        var meter = ProgressMeter()
+        var cost = BatchCost()
+        var splits = 0
+    }
+
+    package init(
+        _ plan: JobPlan, queue: any CoordinatorQueue, settings: ConnectionSettings, options: Options,
+        observer: any RotationObserver, logger: Logger
+    ) {
+        self.plan = plan
+        self.queue = queue
+        self.options = options
+        self.observer = observer
+        self.logger = logger
+        connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
+        pace = Mutex(Pace(sizer: BatchSizer(fixed: options.batchSize)))
+    }
+
+    /// The census that opens the job, and what it says about the keys.
+    /// - Throws: `RotationError` where the job must not run; nothing has been changed.
+    package func open() async throws -> Census {
+        let census = try await takeCensus()
+        try await KeyPreflight(plan, allowsUnknownKeys: options.allowsUnknownKeys, logger)
+            .check(census, on: connection)
+        return census
+    }
+
+    /// Sweeps until a census finds no old record, or another sweep would not help.
+    ///
+    /// Cancelling the task is a graceful stop. The lead must be held all the while.
+    package func run(
+        from before: Census, resuming: Bool = false, leadership: Leadership
+    ) async throws -> RotationResult {
+        let target = plan.targetKeyID
+        var policy = SweepPolicy(oldRecords: before.oldRecords(target: target))
+        var latest = before
+        var resumes = resuming
+        do {
+            while latest.oldRecords(target: target) > 0 {
+                try await sweep(latest.oldRecords(target: target), resuming: resumes)
+                resumes = false
+                if Task.isCancelled { return try await result(.stopped, before, nil) }
+                latest = try await takeCensus()
+                let progress = try await queue.progress()
+                let remaining = latest.oldRecords(target: target)
+                logger.info(
+                    "Sweep \(progress.sweep) is through: \(remaining) old records remain by a fresh census")
+                switch policy.judge(remaining: remaining, failed: progress.recordsFailed) {
+                case .complete, .anotherSweep: break
+                case .incomplete(let reason): return try await result(.incomplete(reason), before, latest)
+                }
+            }
+            if let change = try await leafChange() {
+                return try await result(.incomplete(change), before, latest)
+            }
+            try await leadership.confirm()
+            return try await result(.complete, before, latest)
+        } catch is CancellationError {
+            return try await result(.stopped, before, nil)
+        } catch is JobCancelled {
+            return try await result(.cancelled, before, nil)
+        } catch let error as RotationError {
+            // Rows may have been changed already: that is incomplete, not 'could not run'.
+            return try await result(.incomplete(error.message), before, nil)
+        } catch let error as PostgresError {
+            return try await result(.incomplete(error.description), before, nil)
+        }
+    }
+
+    /// Ends the connection.
+    package func close() async {
+        await connection.close()
+    }
+
+    // MARK: Sweeps
+
+    private func sweep(_ oldRecords: Int, resuming: Bool) async throws {
+        if !resuming { try await queue.beginSweep(oldRecords: oldRecords) }
+        let done = try await queue.progress().recordsDone
+        pace.withLock { $0.meter.beginSweep(oldRecords: oldRecords, done: done) }
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await self.enumerateAndDrain(resuming: resuming)
+                return true
+            }
+            group.addTask {
+                await self.reportProgress()
+                return false
+            }
+            while let isWork = try await group.next() {
+                if isWork { break }
+            }
+            group.cancelAll()
+        }
+        await observe()
+    }
+
+    /// Enumerates and waits until everything is done, from the start again whenever the queue lost data.
+    private func enumerateAndDrain(resuming: Bool) async throws {
+        var cursor = resuming ? try await queue.cursor() : nil
+        while !Task.isCancelled {
+            do {
+                let enumerator = Enumerator(
+                    plan: plan, queue: queue, connection: connection, logger: logger,
+                    rangeRows: { self.pace.withLock { $0.sizer.rows } })
+                try await enumerator.enumerate(from: cursor)
+                try await queue.waitUntilDrained()
+                return
+            } catch is GenerationLost {
+                logger.warning("The queue has lost data; enumerating again under a fresh generation")
+                cursor = nil
+                try await queue.redraw()
+            }
+        }
+    }
+
+    private func takeCensus() async throws -> Census {
+        let taker = CensusTaker(plan.tables, keyIDs: plan.keyring.ids.map(\.description))
+        return try await DatabasePatience(logger: logger).retrying("The census") {
+            try await connection.perform { try taker.take($0) }
+        }
+    }
+
+    /// Why a census does not speak for the whole table: its partitions are others than at the start.
+    private func leafChange() async throws -> String? {
+        let tables = plan.tables
+        return try await DatabasePatience(logger: logger).retrying("The look at the partitions") {
+            try await connection.perform { session in
+                for table in tables {
+                    guard let change = try table.leafChange(session) else { continue }
+                    return
+                        "the relations of \(table.name) changed meanwhile (\(change)); run again to take them in"
+                }
+                return nil
+            }
+        }
+    }
+
+    private func result(
+        _ outcome: RotationResult.Outcome, _ before: Census, _ after: Census?
+    ) async throws -> RotationResult {
+        var progress = JobProgress()
+        do {
+            progress = try await queue.progress()
+        } catch is GenerationLost {
+            // The counters are gone with the queue's data; the censuses are what counts.
+        }
+        return RotationResult(outcome: outcome, before: before, after: after, progress: progress)
+    }
+
+    // MARK: Progress
+
+    private func reportProgress() async {
+        while !Task.isCancelled {
+            do {
+                try await Task.sleep(for: .milliseconds(200))
+            } catch {
+                return
+            }
+            await observe()
+        }
+    }
+
+    /// Reads the counters once: for the person who watches, and for the size of the next ranges.
+    private func observe() async {
+        let progress: JobProgress
+        do {
+            progress = try await queue.progress()
+        } catch {
+            return  // whoever works with the queue meets the same error and handles it
+        }
+        let reading = pace.withLock { pace in
+            let cost = progress.cost - pace.cost
+            pace.cost = progress.cost
+            pace.sizer.record(
+                rows: cost.rows, bytes: cost.bytes, seconds: cost.seconds,
+                wasSplit: progress.splits > pace.splits)
+            pace.splits = progress.splits
+            return pace.meter.read(progress, at: .now)
+        }
+        observer.progressed(reading)
+    }
+}
