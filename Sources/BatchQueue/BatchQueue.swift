@@ -29,6 +29,10 @@ package protocol CoordinatorQueue: Sendable {
     func enqueue(_ ranges: [BatchRange], cursor: EnumerationCursor) async throws
     /// No more ranges come in this sweep.
     func finishEnumeration() async throws
+    /// The sweep is drained; a census decides what comes next.
+    func beginVerification() async throws
+    /// Shows what a person wants to know and the queue cannot: rate and remaining time; nil is unknown.
+    func publish(recordsPerSecond: Double?, remaining: Duration?) async
     /// - Throws: `GenerationLost`.
     func progress() async throws -> JobProgress
     /// Returns when no batch is outstanding and none will come.

@@ -15,6 +15,13 @@ package struct BatchRange: Sendable, Hashable, Codable {
     /// Since when locks of others have kept the range from being finished, in ms since the epoch.
     package var blockedSince: Int64?
 
+    /// Short names: a message is stored for every range that is outstanding.
+    enum CodingKeys: String, CodingKey {
+        case table, leaf, first, last, rows
+        case records = "n"
+        case blockedSince = "blocked"
+    }
+
     package init(
         table: String, leaf: UInt32, first: [String], last: [String], records: Int, rows: Int,
         blockedSince: Int64? = nil
@@ -38,8 +45,13 @@ package struct Lease: Sendable, Hashable {
     package let range: BatchRange
     /// How often the batch has been handed out, this time included.
     package let deliveries: Int
+    /// How often a worker was lost that had it in hand.
+    package let crashes: Int
 
-    package init(sequence: UInt64, generation: UInt64, range: BatchRange, deliveries: Int) {
+    package init(
+        sequence: UInt64, generation: UInt64, range: BatchRange, deliveries: Int, crashes: Int = 0
+    ) {
+        self.crashes = crashes
         self.sequence = sequence
         self.generation = generation
         self.range = range

@@ -52,8 +52,13 @@ package struct RecordFailure: Sendable, Hashable, Codable {
     /// The key id that the value claims, where it can be read.
     package let keyID: String?
     package let reason: String
+    /// The row as a range of its own, by which it can be handed out again; nil for what is no single row.
+    package let range: BatchRange?
 
-    package init(table: String, id: [String], column: String, keyID: String?, reason: String) {
+    package init(
+        table: String, id: [String], column: String, keyID: String?, reason: String, range: BatchRange? = nil
+    ) {
+        self.range = range
         self.table = table
         self.id = id
         self.column = column
@@ -61,7 +66,40 @@ package struct RecordFailure: Sendable, Hashable, Codable {
         self.reason = reason
     }
 
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            table: try container.decode(String.self, forKey: .table),
+            id: try Self.decodeID(from: container),
+            column: try container.decode(String.self, forKey: .column),
+            keyID: try container.decodeIfPresent(String.self, forKey: .keyID),
+            reason: try container.decode(String.self, forKey: .reason))
+    }
+
+    /// An id of one column is a string, of several an array; a key id that cannot be read is null.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(table, forKey: .table)
+        if id.count == 1 {
+            try container.encode(id[0], forKey: .id)
+        } else {
+            try container.encode(id, forKey: .id)
+        }
+        try container.encode(column, forKey: .column)
+        try container.encode(keyID, forKey: .keyID)
+        try container.encode(reason, forKey: .reason)
+    }
+
+    private static func decodeID(from container: KeyedDecodingContainer<CodingKeys>) throws -> [String] {
+        do {
+            return [try container.decode(String.self, forKey: .id)]
+        } catch is DecodingError {
+            return try container.decode([String].self, forKey: .id)
+        }
+    }
+
     package enum CodingKeys: String, CodingKey {
+        // `range` is the queue's own business: reports do without it.
         case table, id, column, reason
         case keyID = "key_id"
     }
@@ -75,4 +113,14 @@ package enum AcknowledgeAnswer: Sendable, Hashable {
     case duplicate
     /// The batch belongs to an earlier generation: nothing changes.
     case stale
+}
+
+extension RecordFailure {
+    /// A range that was given up as a whole.
+    init(buried range: BatchRange, reason: String) {
+        let ends = range.first == range.last ? [range.first] : [range.first, range.last]
+        self.init(
+            table: range.table, id: [ends.map { $0.joined(separator: ", ") }.joined(separator: " … ")],
+            column: "*", keyID: nil, reason: "\(range.records) records: \(reason)", range: range)
+    }
 }

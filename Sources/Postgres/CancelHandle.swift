@@ -1,4 +1,5 @@
 import CLibPQ
+import Glibc
 
 /// Cancels the statement that a session is running, from any thread. `@unchecked Sendable`: a `PGcancel`
 /// is never written after its creation, and libpq documents `PQcancel` as safe from other threads.
@@ -12,6 +13,29 @@ package final class CancelHandle: @unchecked Sendable {
 
     deinit {
         PQfreeCancel(raw)
+    }
+
+    /// Asks the server to cancel without waiting for the outcome: the statement's own answer tells.
+    func cancelOnItsOwnThread() {
+        let context = Unmanaged.passRetained(self).toOpaque()
+        var thread = pthread_t()
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                let handle = Unmanaged<CancelHandle>.fromOpaque(context).takeRetainedValue()
+                do throws(PostgresError) {
+                    try handle.cancel()
+                } catch {
+                    // The statement's own time-outs remain.
+                }
+                return nil
+            }, context)
+        if status == 0 {
+            pthread_detach(thread)
+        } else {
+            Unmanaged<CancelHandle>.fromOpaque(context).release()
+        }
     }
 
     /// Asks the server to cancel; blocks for a connection of its own. Whether it took effect shows in the

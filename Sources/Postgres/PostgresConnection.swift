@@ -14,22 +14,33 @@ package actor PostgresConnection {
 
     /// Runs `body` with the session, connecting first where there is none. `body` is synchronous, so no
     /// other caller comes in between its statements.
-    package func perform<R: Sendable>(_ body: @Sendable (PostgresSession) throws -> R) throws -> R {
+    ///
+    /// Where the task is cancelled, the statement that is running is cancelled on the server: it may wait for
+    /// a lock that nobody gives back.
+    /// - Throws: `CancellationError` for a statement that was cancelled in that way.
+    package func perform<R: Sendable>(_ body: @Sendable (PostgresSession) throws -> R) async throws -> R {
         let session = try session ?? PostgresSession(connecting: settings)
         self.session = session
+        let cancelHandle = session.cancelHandle
         do {
-            return try body(session)
+            return try await withTaskCancellationHandler {
+                try body(session)
+            } onCancel: {
+                cancelHandle?.cancelOnItsOwnThread()
+            }
         } catch let error as PostgresError where error.breaksConnection {
             self.session = nil
             throw error
+        } catch let error as PostgresError where error.sqlState == .queryCanceled && Task.isCancelled {
+            throw CancellationError()
         }
     }
 
     /// Runs `body` inside a transaction that is rolled back where it throws.
     package func transaction<R: Sendable>(
         _ begin: String, _ body: @Sendable (PostgresSession) throws -> R
-    ) throws -> R {
-        try perform { session in try session.transaction(begin, body) }
+    ) async throws -> R {
+        try await perform { session in try session.transaction(begin, body) }
     }
 
     package func close() {

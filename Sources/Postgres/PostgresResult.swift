@@ -76,10 +76,14 @@ package final class PostgresResult {
                 .connectionLost, text.split(separator: "\n").first.map(String.init) ?? "no message",
                 file: file, line: line)
         }
+        let isRaised = field(REENCRYPT_DIAG_SOURCE_FUNCTION) == "exec_stmt_raise"
+        let message =
+            isRaised || SQLState(state).mayQuoteValues
+            ? "its message may quote a row's contents; it is in the server's log"
+            : String((field(REENCRYPT_DIAG_MESSAGE_PRIMARY) ?? "no message").prefix(300))
         return PostgresError(
-            .server, String((field(REENCRYPT_DIAG_MESSAGE_PRIMARY) ?? "no message").prefix(300)),
-            sqlState: SQLState(state), constraint: field(REENCRYPT_DIAG_CONSTRAINT_NAME), file: file,
-            line: line)
+            .server, message, sqlState: SQLState(state), constraint: field(REENCRYPT_DIAG_CONSTRAINT_NAME),
+            file: file, line: line)
     }
 
     private func field(_ code: Int32) -> String? {

@@ -31,6 +31,17 @@ package struct SQLState: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The primary message of such an error may hold what a row or a user's function says: data that does not
+    /// convert (but for "value too long", which quotes nothing), RAISE, and states that PostgreSQL does not know.
+    package var mayQuoteValues: Bool {
+        let known: Set<Substring> = [
+            "08", "0A", "0L", "23", "25", "26", "28", "2B", "2D", "34", "3B", "3D", "3F", "40", "42", "44",
+            "53",
+            "54", "55", "57", "58",
+        ]
+        return self != SQLState("22001") && !known.contains(classCode)
+    }
+
     /// No row is at fault and waiting does not help: a person has to change privileges, the schema, the
     /// credentials or the table's replica identity first.
     package var needsOperator: Bool {

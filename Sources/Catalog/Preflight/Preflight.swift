@@ -5,7 +5,7 @@ package import Postgres
 package enum Preflight {
     /// A table that `Introspection` found no fault with.
     /// - Parameters:
-    ///   - forWriting: false for a dry run and `catalog check`: only what hinders reading is refused then.
+    ///   - forWriting: false for a dry run, which needs no privilege to write and no primary.
     ///   - otherKeyIDs: the ids of the keys that values may be under at present.
     package static func table(
         _ table: EncryptedTable, session: PostgresSession, forWriting: Bool, targetKeyID: String,
@@ -13,13 +13,12 @@ package enum Preflight {
     ) throws(PostgresError) -> [CatalogProblem] {
         var problems = try TablePrivileges(table, session: session).problems(forWriting: forWriting)
         problems += try rowSecurity(table, session: session)
-        // What a write would meet is worth knowing from a dry run as well, but refuses the write alone.
-        let hindersWriting: CatalogProblem.Severity = forWriting ? .refuse : .warn
-        problems += try UpdateObstacles(table, session: session, severity: hindersWriting).problems()
+        // A dry run answers what a run would do: where that is refused, so is the answer.
+        problems += try UpdateObstacles(table, session: session, severity: .refuse).problems()
         // Reading the values takes the privilege to.
         if !problems.contains(where: { $0.severity == .refuse }) {
             problems += try VarcharRoom(
-                table, targetKeyID: targetKeyID, otherKeyIDs: otherKeyIDs, severity: hindersWriting
+                table, targetKeyID: targetKeyID, otherKeyIDs: otherKeyIDs, severity: .refuse
             ).problems(session: session)
         }
         if forWriting, !problems.contains(where: { $0.severity == .refuse }) {

@@ -73,6 +73,7 @@ package final class Coordinator: Sendable {
                 try await sweep(latest.oldRecords(target: target), resuming: resumes)
                 resumes = false
                 if Task.isCancelled { return try await result(.stopped, before, nil) }
+                try await queue.beginVerification()
                 latest = try await takeCensus()
                 let progress = try await queue.progress()
                 let remaining = latest.oldRecords(target: target)
@@ -212,5 +213,6 @@ package final class Coordinator: Sendable {
             return pace.meter.read(progress, at: .now)
         }
         observer.progressed(reading)
+        await queue.publish(recordsPerSecond: reading.recordsPerSecond, remaining: reading.remaining)
     }
 }

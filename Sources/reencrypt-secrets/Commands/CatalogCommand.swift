@@ -1,5 +1,6 @@
 import ArgumentParser
 import Catalog
+import Envelope
 import Postgres
 
 /// `catalog`: the catalog file against the database.
@@ -17,6 +18,12 @@ struct CatalogCheckCommand: AsyncParsableCommand {
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
 
+    /// The configured keys' ids, where there are any: a longer one may not fit a `varchar(n)`.
+    private func keyIDs(_ environment: Environment) throws -> [String] {
+        guard try environment.withSecret(KeySettings.primary, { $0 != nil }) else { return [] }
+        return try KeySettings.keyring(environment).ids.map(\.description)
+    }
+
     func run() async throws {
         ProcessHardening.apply()
         let logger = logging.makeLogger()
@@ -26,7 +33,7 @@ struct CatalogCheckCommand: AsyncParsableCommand {
             let settings = try ConnectionSettings(
                 url: environment.string("DATABASE_URL"), applicationName: "reencrypt-secrets catalog")
             let preparation = try await DatabasePreparation.inspect(
-                file, settings, forWriting: true, keyIDs: [])
+                file, settings, forWriting: true, keyIDs: try keyIDs(environment))
             Console.printResult(
                 CatalogCheck.text(
                     names: file.entries.map(\.name), tables: preparation.tables,

@@ -34,6 +34,7 @@ enum CommandFailure {
     static func text(of error: any Error) -> String {
         switch error {
         case let error as SettingsError: error.description
+        case let error as UnlistedTablesError: error.description
         case let error as CatalogError: error.description
         case let error as KeyringError: error.description
         case let error as EnvelopeError: error.description

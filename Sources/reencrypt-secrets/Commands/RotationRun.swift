@@ -42,8 +42,9 @@ struct RotationRun {
         if let report {
             let progress = result.progress
             try report.begin(
-                makeReport(
-                    start, database, outcome: outcome, reason: reason, dryRun: false, before: result.before,
+                Self.makeReport(
+                    start, mode, keyring, database, outcome: outcome, reason: reason, dryRun: false,
+                    before: result.before,
                     after: result.after,
                     records: JobReport.Records(
                         totalFirstCensus: result.before.totalRecords, handedOut: progress.recordsTotal,
@@ -125,8 +126,8 @@ struct RotationRun {
         }
         if let report {
             try report.begin(
-                makeReport(
-                    start, database,
+                Self.makeReport(
+                    start, mode, keyring, database,
                     outcome: result.isComplete ? (result.failed == 0 ? "complete" : "incomplete") : "stopped",
                     reason: result.failed == 0 ? nil : "\(result.failed) records could not be rewrapped",
                     dryRun: true,
@@ -180,11 +181,25 @@ struct RotationRun {
     private func refuse(
         _ error: any Error, _ start: Moment, _ database: JobReport.Database?, dryRun: Bool
     ) throws {
+        try Self.refuse(
+            error, start: start, mode: mode, keyring: keyring, database: database, dryRun: dryRun, report)
+    }
+
+    /// The same where not even the settings could be read.
+    static func refuse(_ error: any Error, mode: RotationMode, dryRun: Bool, _ report: ReportFile?) throws {
+        try refuse(error, start: Moment(), mode: mode, keyring: nil, database: nil, dryRun: dryRun, report)
+    }
+
+    private static func refuse(
+        _ error: any Error, start: Moment, mode: RotationMode, keyring: Keyring?,
+        database: JobReport.Database?,
+        dryRun: Bool, _ report: ReportFile?
+    ) throws {
         guard let report else { return }
         let isStop = error is ExitCode
         try report.begin(
             makeReport(
-                start, database, outcome: isStop ? "stopped" : "refused",
+                start, mode, keyring, database, outcome: isStop ? "stopped" : "refused",
                 reason: isStop ? nil : CommandFailure.text(of: error), dryRun: dryRun, before: nil,
                 after: nil,
                 records: JobReport.Records(
@@ -193,15 +208,17 @@ struct RotationRun {
         try report.finish()
     }
 
-    private func makeReport(
-        _ start: Moment, _ database: JobReport.Database?, outcome: String, reason: String?, dryRun: Bool,
+    private static func makeReport(
+        _ start: Moment, _ mode: RotationMode, _ keyring: Keyring?, _ database: JobReport.Database?,
+        outcome: String, reason: String?, dryRun: Bool,
         before: Census?, after: Census?,
         records: JobReport.Records, sweeps: Int
     ) -> JobReport {
         JobReport(
             startedAt: start.text, finishedAt: Timestamp.now(), durationSeconds: start.elapsedSeconds,
             outcome: outcome, reason: reason, mode: mode.rawValue, dryRun: dryRun,
-            targetKey: JobReport.Key(keyring.primary), keys: keyring.keys.map(JobReport.Key.init),
+            targetKey: keyring.map { JobReport.Key($0.primary) },
+            keys: keyring?.keys.map(JobReport.Key.init) ?? [],
             database: database, censusBefore: before.map(JobReport.CensusGroup.groups),
             censusAfter: after.map(JobReport.CensusGroup.groups), records: records, sweeps: sweeps)
     }

@@ -55,18 +55,30 @@ struct RunCommand: AsyncParsableCommand {
         }
     }
 
+    private func readSettings() throws -> (Keyring, CatalogFile, ConnectionSettings) {
+        let environment = try Environment()
+        let keyring = try KeySettings.keyring(environment)
+        for expected in expectCheckValue { try expected.check(keyring) }
+        let file = try catalog.load(environment)
+        let settings = try ConnectionSettings(
+            url: environment.string("DATABASE_URL"), applicationName: "reencrypt-secrets")
+        Environment.wipe(["DATABASE_URL"])
+        return (keyring, file, settings)
+    }
+
     func run() async throws {
         ProcessHardening.apply()
         let logger = logging.makeLogger()
         try await CommandFailure.reporting(to: logger) {
-            let environment = try Environment()
-            let keyring = try KeySettings.keyring(environment)
-            for expected in expectCheckValue { try expected.check(keyring) }
-            let file = try catalog.load(environment)
             let reportFile = try report.map { try ReportFile(path: $0) }
-            let settings = try ConnectionSettings(
-                url: environment.string("DATABASE_URL"), applicationName: "reencrypt-secrets")
-            Environment.wipe(["DATABASE_URL"])
+            let preparation: (keyring: Keyring, file: CatalogFile, settings: ConnectionSettings)
+            do {
+                preparation = try readSettings()
+            } catch {
+                try RotationRun.refuse(error, mode: mode, dryRun: dryRun, reportFile)
+                throw error
+            }
+            let (keyring, file, settings) = preparation
             logger.info("Encryption service initialized. Primary key: \(keyring.primary.id)")
             logger.info("Available keys: \(keyring.ids.map(\.description))")
             logger.info(

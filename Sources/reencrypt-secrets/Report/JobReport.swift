@@ -23,7 +23,7 @@ struct JobReport: Encodable {
 
     struct Database: Encodable {
         let name: String
-        let systemIdentifier: String?
+        @Nullable var systemIdentifier: String?
         let serverVersion: String
     }
 
@@ -31,20 +31,8 @@ struct JobReport: Encodable {
         let table: String
         let column: String
         /// Null for values that are no envelope.
-        let keyId: String?
+        @Nullable var keyId: String?
         let records: Int
-
-        enum CodingKeys: CodingKey {
-            case table, column, keyId, records
-        }
-
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(table, forKey: .table)
-            try container.encode(column, forKey: .column)
-            try container.encode(keyId, forKey: .keyId)  // present even where it is null
-            try container.encode(records, forKey: .records)
-        }
 
         static func groups(_ census: Census) -> [CensusGroup] {
             census.sortedGroups().map {
@@ -70,14 +58,34 @@ struct JobReport: Encodable {
     let durationSeconds: Double
     /// `complete`, `incomplete`, `stopped`, `refused`.
     let outcome: String
-    let reason: String?
+    @Nullable var reason: String?
     let mode: String
     let dryRun: Bool
-    let targetKey: Key
+    /// Null where no key could be read.
+    @Nullable var targetKey: Key?
     let keys: [Key]
-    let database: Database?
-    let censusBefore: [CensusGroup]?
-    let censusAfter: [CensusGroup]?
+    @Nullable var database: Database?
+    @Nullable var censusBefore: [CensusGroup]?
+    @Nullable var censusAfter: [CensusGroup]?
     let records: Records
     let sweeps: Int
+}
+
+/// A member that a reader always finds: null where there is nothing, rather than absent.
+@propertyWrapper
+struct Nullable<Value: Encodable & Sendable>: Encodable, Sendable {
+    var wrappedValue: Value?
+
+    init(wrappedValue: Value?) {
+        self.wrappedValue = wrappedValue
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue {
+            try container.encode(wrappedValue)
+        } else {
+            try container.encodeNil()
+        }
+    }
 }

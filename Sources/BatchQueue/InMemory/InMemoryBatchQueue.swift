@@ -85,6 +85,9 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
         return answer
     }
 
+    package func beginVerification() {}
+    package func publish(recordsPerSecond: Double?, remaining: Duration?) {}
+
     /// No further sweep comes: every claim ends.
     package func endJob() {
         hasEnded = true
