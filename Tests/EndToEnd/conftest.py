@@ -1,0 +1,105 @@
+"""What every test shares: the private server, a database of its own, the keys, the tool, and a watchdog."""
+
+import os
+import pathlib
+import signal
+import tempfile
+
+import pytest
+
+from envelope_reference import KeyEncryptionKey
+from isolated_database import IsolatedDatabase
+from private_postgres import PrivatePostgres
+from rotation_tool import RotationTool, binary_path
+
+WATCHDOG_SECONDS = 120
+SERVER_SETTINGS = {
+    "fsync": "off",
+    "wal_level": "logical",
+    "max_wal_size": "4GB",
+    # What the server is set to must not matter to the tool.
+    "timezone": "Asia/Kolkata",
+    "datestyle": "SQL, DMY",
+}
+
+
+class WatchdogError(Exception):
+    """The test took longer than it may."""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    """No test hangs: after its time an exception is raised wherever it waits."""
+    marker = item.get_closest_marker("watchdog")
+    seconds = marker.args[0] if marker else WATCHDOG_SECONDS
+
+    def bark(*_):
+        raise WatchdogError(f"not done after {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, bark)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def pytest_sessionstart(session):
+    if not session.config.option.collectonly and not os.access(binary_path(), os.X_OK):
+        pytest.exit(
+            f"{binary_path()} does not exist: run `swift build -c release`, or set REENCRYPT_BINARY", returncode=1
+        )
+
+
+@pytest.fixture(scope="session")
+def server_directory():
+    """Under /tmp with a short name, because the socket's path must be short and the server's user must get in."""
+    with tempfile.TemporaryDirectory(prefix="reencrypt-e2e-") as directory:
+        os.chmod(directory, 0o755)
+        yield pathlib.Path(directory)
+
+
+@pytest.fixture(scope="session")
+def server(server_directory):
+    with PrivatePostgres(server_directory / "pg", SERVER_SETTINGS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kek_v1():
+    return KeyEncryptionKey.generate("kek-v1")
+
+
+@pytest.fixture(scope="session")
+def kek_v2():
+    return KeyEncryptionKey.generate("kek-v2")
+
+
+@pytest.fixture
+def database(server):
+    database = IsolatedDatabase(server)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def make_tool(tmp_path, database, kek_v1, kek_v2):
+    """Makes tools with a working directory of their own; all their processes end before the database goes."""
+    tools = []
+
+    def make(database_url, primary=kek_v2, previous=(kek_v1,)) -> RotationTool:
+        directory = tmp_path / f"tool-{len(tools) + 1}"
+        directory.mkdir()
+        tools.append(RotationTool(directory, database_url, primary, previous))
+        return tools[-1]
+
+    yield make
+    for tool in tools:
+        tool.kill_all()
+
+
+@pytest.fixture
+def tool(make_tool, database):
+    """From kek-v1 to kek-v2 on this test's database."""
+    return make_tool(database.url)

@@ -1,0 +1,99 @@
+"""Nothing that an application writes while the tool runs is overwritten.
+
+Writers update, insert, delete and annotate rows all the while, a tenth of the values under the old key, so that
+run after run must rewrite rows that are being written. An oracle outside the database knows the last committed
+plaintext, note and tenant of every id. Without the lock clause in the tool's SELECT this must fail.
+"""
+
+import os
+
+import pytest
+
+from application_writers import ApplicationWriters, WrittenTable, fill
+from envelope_reference import open_envelope
+
+WRITES = int(os.environ.get("REENCRYPT_TEST_WRITES", "100000"))
+ROWS = 20_000
+# Two sweeps running without a new low end a run; many more than this means that it chases the writers.
+MOST_SWEEPS = 40
+
+
+def stored_rows(database, column_type) -> dict:
+    text = "convert_from(secret, 'UTF8')" if column_type == "bytea" else "secret::text"
+    rows = database.rows(f"SELECT id, {text}, note, tenant_id FROM secrets")
+    return {identity: (value, note, tenant) for identity, value, note, tenant in rows}
+
+
+def assert_holds_exactly(database, table, expected, *keks):
+    stored = stored_rows(database, table.column_type)
+    assert set(stored) == set(expected), "rows have come or gone"
+    wrong = []
+    for identity, (value, note, tenant) in stored.items():
+        found = (open_envelope(value, *keks), note, tenant)
+        if found != expected[identity]:
+            wrong.append(f"id {identity}: holds {found}, last committed was {expected[identity]}")
+    assert not wrong, f"{len(wrong)} rows were overwritten, among them: " + "; ".join(wrong[:5])
+
+
+@pytest.mark.watchdog(600)
+@pytest.mark.parametrize(
+    ("table", "writes"),
+    [
+        (WrittenTable("bytea", partitioned=False), WRITES),
+        # Rows that move between partitions while the tool locks them.
+        (WrittenTable("jsonb", partitioned=True), WRITES // 4),
+    ],
+    ids=["plain bytea", "partitioned jsonb"],
+)
+def test_no_write_is_lost(database, tool, kek_v1, kek_v2, table, writes):
+    rows = fill(database, table, kek_v1, range(ROWS))
+    tool.write_catalog(table.catalog_entry)
+    shapes = [(), ("--batch-size", 1000), ("--batch-size", 50, "--concurrency", 3), ("--batch-size", 300)]
+    writers = ApplicationWriters(database.url, table, rows, kek_v2, kek_v1, old_share=0.1).start()
+    try:
+        exits = []
+        while writers.concurrent_writes < writes and writers.all_alive:
+            writers.observed(True)
+            outcome = tool.run(*shapes[len(exits) % len(shapes)], timeout=120).expect(0, 2)
+            writers.observed(False)
+            exits.append(outcome.exit_code)
+            assert outcome.report["records"]["failed"] == 0, outcome
+            assert outcome.report["sweeps"] <= MOST_SWEEPS
+            assert (outcome.exit_code == 0) == (outcome.report["outcome"] == "complete"), outcome
+        concurrent_writes = writers.concurrent_writes
+        expected = writers.stop()
+    finally:
+        writers.kill()
+    assert concurrent_writes >= writes
+    assert 2 in exits, "the writers never kept a run from completing: too slow to show anything"
+    assert_holds_exactly(database, table, expected, kek_v1, kek_v2)
+
+    tool.run().expect(0)
+
+    assert_holds_exactly(database, table, expected, kek_v2)
+    print(f"{concurrent_writes} writes during {len(exits)} runs")
+
+
+@pytest.mark.watchdog(240)
+def test_ends_while_writers_go_on_under_the_old_key(database, tool, kek_v1, kek_v2):
+    """Exit 2 within bounded sweeps, and the reason; 0 once they have stopped."""
+    table = WrittenTable("bytea", partitioned=False)
+    # Large enough that rows are written again behind a sweep's back before its census.
+    rows = fill(database, table, kek_v1, range(ROWS))
+    tool.write_catalog(table.catalog_entry)
+    writers = ApplicationWriters(database.url, table, rows, kek_v2, kek_v1, old_share=1.0, processes=3).start()
+    try:
+        outcome = tool.run(timeout=120).expect(2)
+        expected = writers.stop()
+    finally:
+        writers.kill()
+    report = outcome.report
+    assert report["outcome"] == "incomplete"
+    assert 2 <= report["sweeps"] <= MOST_SWEEPS
+    assert report["failures"] == []
+    assert "writ" in report["reason"].lower(), f"does not say that someone still writes: {report['reason']!r}"
+    assert "kek-v1" in outcome.stderr
+    assert any(entry["key_id"] == "kek-v1" and entry["records"] > 0 for entry in report["census_after"])
+
+    assert tool.run().expect(0).report["outcome"] == "complete"
+    assert_holds_exactly(database, table, expected, kek_v2)
