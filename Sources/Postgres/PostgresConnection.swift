@@ -1,3 +1,5 @@
+import BlockingIO
+
 /// A session behind an actor on a thread of its own: for the callers that ask a few questions, such as
 /// catalog, census and leadership. A worker's lane owns its session directly.
 package actor PostgresConnection {
