@@ -32,16 +32,26 @@ let package = Package(
             name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(
             name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CLinux"),
+        .target(name: "BlockingIO", swiftSettings: settings),
         .target(name: "Envelope", dependencies: ["COpenSSL"], swiftSettings: settings),
-        .target(name: "Postgres", dependencies: ["CLibPQ"], swiftSettings: settings),
+        .target(name: "Postgres", dependencies: ["BlockingIO", "CLibPQ"], swiftSettings: settings),
+        .target(
+            name: "Redis", dependencies: ["BlockingIO", "CHiredis", "COpenSSL"], swiftSettings: settings),
         .target(
             name: "Catalog",
             dependencies: ["Postgres", .product(name: "Yams", package: "Yams")],
             swiftSettings: settings),
         .target(
             name: "BatchQueue",
-            dependencies: ["Catalog", .product(name: "DequeModule", package: "swift-collections")],
+            dependencies: ["Redis", .product(name: "DequeModule", package: "swift-collections")],
+            resources: [
+                "prelude", "lead", "begin_job", "begin_sweep", "enqueue", "claim", "heartbeat",
+                "retire_worker",
+                "acknowledge", "hand_back", "split", "bury", "retry_failures", "control", "tick", "census",
+                "finish_job",
+            ].map { .embedInCode("Redis/Scripts/\($0).lua") },
             swiftSettings: settings),
         .target(
             name: "Verification", dependencies: ["Envelope", "Catalog", "Postgres"],
@@ -49,13 +59,15 @@ let package = Package(
         .target(
             name: "Rotation",
             dependencies: [
-                "Envelope", "Postgres", "Catalog", "BatchQueue", "Verification", logging,
+                "BlockingIO", "Envelope", "Postgres", "Catalog", "BatchQueue", "Redis", "Verification",
+                logging,
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "reencrypt-secrets",
             dependencies: [
-                "CLinux", "Envelope", "Postgres", "Catalog", "BatchQueue", "Verification", "Rotation",
+                "CLinux", "Envelope", "Postgres", "Redis", "Catalog", "BatchQueue", "Verification",
+                "Rotation",
                 argumentParser, logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -67,7 +79,9 @@ let package = Package(
         .testTarget(
             name: "EnvelopeTests", dependencies: ["Envelope", "COpenSSL"], resources: [.copy("Fixtures")],
             swiftSettings: settings),
-        .testTarget(name: "PostgresTests", dependencies: ["Postgres"], swiftSettings: settings),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["Postgres", "BlockingIO"], swiftSettings: settings),
+        .testTarget(name: "RedisTests", dependencies: ["Redis"], swiftSettings: settings),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Postgres"], swiftSettings: settings),
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),
         .testTarget(

@@ -1,0 +1,167 @@
+package import Redis
+
+/// Looks at a queue, and passes on what an operator wants: for `status`, `failures`, `pause` and the like, and
+/// for whoever waits for a job.
+package struct QueueMonitor: Sendable {
+    private let connection: RedisConnection
+    package let queue: QueueName
+
+    package init(_ connection: RedisConnection, queue: QueueName) {
+        self.connection = connection
+        self.queue = queue
+    }
+
+    // MARK: The job
+
+    /// What Redis says of the job on the queue; nil where there has been none.
+    package struct StoredJob: Sendable, Hashable {
+        package let id: String
+        /// JSON, and its authentication code in hex: to be verified before anything in it is believed.
+        package let record: String
+        package let recordCode: String
+        package let state: String
+
+        /// Somebody works on it, or should.
+        package var isRunning: Bool { RedisWorkerQueue.isRunning(state) }
+    }
+
+    package func job() async throws -> StoredJob? {
+        let (state, progress) = (queue.key("state"), queue.key("progress"))
+        let (stored, shown) = try await connection.perform { session in
+            let stored = try session.command([
+                "HMGET", .text(state), "job", "record", "record_code",
+            ]).elements()
+            let shown = try session.command(["HGET", .text(progress), "state"])
+            return (stored, shown)
+        }
+        guard let id = try stored[0].unlessNull?.text() else { return nil }
+        return StoredJob(
+            id: id, record: try stored[1].unlessNull?.text() ?? "",
+            recordCode: try stored[2].unlessNull?.text() ?? "", state: try shown.unlessNull?.text() ?? "")
+    }
+
+    // MARK: Progress
+
+    package func snapshot() async throws -> QueueSnapshot {
+        let reply = try await connection.run(
+            QueueScripts.tick, keys: [queue.key("progress")], arguments: ["", "", "", ""])
+        return try QueueSnapshot(tick: reply.elements())
+    }
+
+    /// The fields of the progress hash, as they are; of one table where it is named.
+    package func progressFields(table: String? = nil) async throws -> [String: String] {
+        let key = queue.key("progress" + (table.map { ":" + $0 } ?? ""))
+        return try await connection.command(["HGETALL", .text(key)]).fields().mapValues { try $0.text() }
+    }
+
+    /// Workers that gave a sign of life within the last minute: id, ms since the last one, fields.
+    package func workers() async throws -> [(id: String, age: Int, fields: [String: String])] {
+        let queue = queue
+        return try await connection.perform { session in
+            let time = try session.command(["TIME"]).elements()
+            let now = try time[0].integer() * 1_000 + time[1].integer() / 1_000
+            let listed = try session.command([
+                "ZRANGE", .text(queue.key("workers")), "0", "-1", "WITHSCORES",
+            ]).elements()
+            return try stride(from: 0, to: listed.count, by: 2).map { index in
+                let id = try listed[index].text()
+                let fields = try session.command(["HGETALL", .text(queue.key("worker:" + id))]).fields()
+                return (id, now - (try listed[index + 1].integer()), try fields.mapValues { try $0.text() })
+            }
+        }
+    }
+
+    // MARK: Control
+
+    package enum Order: String, Sendable {
+        case pause
+        case resume
+        case cancel
+    }
+
+    /// - Returns: false where no job runs.
+    package func give(_ order: Order) async throws -> Bool {
+        let reply = try await connection.run(
+            QueueScripts.control, keys: [queue.key("progress")], arguments: [.text(order.rawValue)])
+        return try reply.text() == "ok"
+    }
+
+    /// Hands failed records of the running job out again.
+    /// - Returns: how many; nil where no job runs.
+    package func retryFailures() async throws -> Int? {
+        var total = 0
+        // Those that are there now: what fails again meanwhile is not handed out in circles.
+        var left = try await connection.command(["HLEN", .text(queue.key("failures"))]).integer()
+        while left > 0 {
+            let reply = try await connection.run(
+                QueueScripts.retryFailures, keys: [queue.key("progress")],
+                arguments: [.integer(min(left, 500))])
+            guard case .array(let counts) = reply else { return nil }
+            let handedOut = try counts[0].integer()
+            if handedOut == 0 { break }
+            total += handedOut
+            left -= handedOut
+        }
+        if total == 0, try await !(job()?.isRunning ?? false) { return nil }
+        return total
+    }
+
+    // MARK: Failures
+
+    /// A failed record as Redis keeps it.
+    package struct StoredFailure: Sendable, Codable {
+        package let table: String
+        /// One text, or one for each column of a composite id.
+        package let id: [String]
+        package let column: String
+        package let reason: String
+        package let keyID: String?
+        /// ms since the epoch.
+        package let at: Int64
+
+        package enum CodingKeys: String, CodingKey {
+            case table, id, column, reason, at
+            case keyID = "key_id"
+        }
+    }
+
+    /// Visits the failed records that are kept, in no order.
+    package func forEachFailure(_ body: (StoredFailure) throws -> Void) async throws {
+        var cursor = "0"
+        repeat {
+            let page = try await connection.command([
+                "HSCAN", .text(queue.key("failures")), .text(cursor), "COUNT", "500",
+            ]).elements()
+            cursor = try page[0].text()
+            for (field, value) in try page[1].fields() {
+                try body(try StoredFailure(field: field, value: value.text()))
+            }
+        } while cursor != "0"
+    }
+}
+
+extension QueueMonitor.StoredFailure {
+    init(field: String, value: String) throws {
+        struct Name: Decodable {
+            let table: String
+            let id: [String]
+            let column: String
+
+            init(from decoder: any Decoder) throws {
+                var container = try decoder.unkeyedContainer()
+                table = try container.decode(String.self)
+                do {
+                    id = [try container.decode(String.self)]
+                } catch is DecodingError {
+                    id = try container.decode([String].self)
+                }
+                column = try container.decode(String.self)
+            }
+        }
+        let name = try JSONText.decode(Name.self, field)
+        let entry = try JSONText.decode(FailureEntry.self, value)
+        self.init(
+            table: name.table, id: name.id, column: name.column, reason: entry.reason, keyID: entry.keyID,
+            at: entry.at)
+    }
+}

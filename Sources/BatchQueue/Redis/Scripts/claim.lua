@@ -1,0 +1,49 @@
+-- Leases batches to a worker. No instant in which a popped batch is in no structure.
+-- ARGV: most batches, lease in ms
+-- Reply: {state, paused, throttled, job, generation, messages refused by this call, then for each batch sequence,
+--         deliveries, crashes, message}
+reap()
+local p = redis.call('HMGET', PROGRESS, 'state', 'paused', 'throttled', 'job')
+local reply = { p[1] or '', p[2] or '0', p[3] or '', p[4] or '', generation(), '0' }
+if not running() or p[2] == '1' or (p[3] and p[3] ~= '') then return reply end
+local time = now()
+for _, sequence in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(time), 'LIMIT', 0, 100)) do
+  local b = read_batch(sequence)
+  local message = redis.call('HGET', HELD, sequence)
+  redis.call('ZREM', DELAYED, sequence)
+  redis.call('HDEL', HELD, sequence)
+  if b and message then
+    move(b, 'p')
+    write_batch(b)
+    redis.call('RPUSH', PENDING, message)
+  end
+end
+local refused, taken = 0, 0
+while taken < tonumber(ARGV[1]) and refused < 100 do
+  local message = redis.call('RPOP', PENDING)
+  if not message then break end
+  local readable, m = false, nil
+  if #message <= MESSAGE_LIMIT then readable, m = pcall(cjson.decode, message) end
+  local sequence = readable and type(m) == 'table' and type(m.sequence) == 'number' and int(m.sequence) or ''
+  local b = sequence ~= '' and m.generation == generation() and read_batch(sequence)
+  if b and b.state == 'p' and b.sha == redis.sha1hex(message) then
+    b.deliveries = b.deliveries + 1
+    move(b, 'l')
+    write_batch(b)
+    redis.call('ZADD', LEASES, int(time + tonumber(ARGV[2])), sequence)
+    redis.call('HSET', HELD, sequence, message)
+    for _, item in ipairs({ sequence, b.deliveries, b.crashes, message }) do reply[#reply + 1] = tostring(item) end
+    taken = taken + 1
+  elseif b == nil and sequence ~= '' and m.generation == generation()
+    and tonumber(sequence) <= tonumber(redis.call('HGET', STATE, 'next_sequence') or '0') then
+    -- Counted after its lease had run out: its second copy is void.
+  else
+    refused = refused + 1
+  end
+end
+if refused > 0 then
+  redis.call('HINCRBY', STATE, 'messages_refused', refused)
+  event('messages_refused', 'count', refused)
+  reply[6] = tostring(refused)
+end
+return reply

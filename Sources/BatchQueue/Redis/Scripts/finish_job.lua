@@ -1,0 +1,10 @@
+-- Ends the job: its state, and its report at the head of the history.
+-- ARGV: token, 'complete' | 'incomplete' | 'cancelled', report (JSON), most reports kept
+-- Reply: 'ok' | 'not leader'
+if not leads(ARGV[1]) then return 'not leader' end
+redis.call('HSET', PROGRESS, 'state', ARGV[2], 'finished_at', int(now()), 'updated_at', int(now()),
+  'records_per_second', '', 'eta_seconds', '')
+redis.call('LPUSH', HISTORY, ARGV[3])
+redis.call('LTRIM', HISTORY, 0, tonumber(ARGV[4]) - 1)
+event('job_' .. ARGV[2])
+return 'ok'

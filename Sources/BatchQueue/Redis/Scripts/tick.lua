@@ -1,0 +1,35 @@
+-- The coordinator's pulse: writes rate, remaining time and the number of workers, keeps a sample for charts, and
+-- tells what it needs to notice that Redis lost data.
+-- ARGV: token ('' only reads), records a second ('' unknown), eta in s ('' unknown), state to set ('' keeps it)
+-- Reply: {leads (0/1), job, generation, next_sequence, batches_done, state, paused, length of pending,
+--         batches_pending, records_done, records_total, records_rewrapped, records_superseded, records_failed,
+--         batches_total, batches_leased, batches_delayed, batches_dead, enumeration_done, workers,
+--         sweep, leader, cost: rows, bytes, µs, splits, started_at, messages refused, lease expiries}
+local time = now()
+reap()
+local workers = redis.call('ZCOUNT', WORKERS, int(time - 35000), '+inf')
+local mine = ARGV[1] ~= '' and leads(ARGV[1])
+if mine then
+  redis.call('HSET', PROGRESS, 'records_per_second', ARGV[2], 'eta_seconds', ARGV[3], 'workers', workers,
+    'updated_at', int(time))
+  if ARGV[4] ~= '' and running() then redis.call('HSET', PROGRESS, 'state', ARGV[4]) end
+  redis.call('LPUSH', SAMPLES, '[' .. int(time) .. ',' .. (redis.call('HGET', PROGRESS, 'records_done') or '0') .. ','
+    .. (ARGV[2] ~= '' and ARGV[2] or 'null') .. ']')
+  redis.call('LTRIM', SAMPLES, 0, 1999)
+end
+local s = redis.call('HMGET', STATE, 'job', 'generation', 'next_sequence')
+local p = redis.call('HMGET', PROGRESS, 'batches_done', 'state', 'paused', 'batches_pending', 'records_done',
+  'records_total', 'records_rewrapped', 'records_superseded', 'records_failed', 'batches_total', 'batches_leased',
+  'batches_delayed', 'batches_dead', 'enumeration_done')
+local reply = { mine and 1 or 0, s[1] or '', s[2] or '', s[3] or '0', p[1] or '0', p[2] or '', p[3] or '0',
+  redis.call('LLEN', PENDING), p[4] or '0' }
+for i = 5, 14 do reply[#reply + 1] = p[i] or '0' end
+reply[#reply + 1] = workers
+local more = redis.call('HMGET', PROGRESS, 'sweep', 'started_at')
+local cost = redis.call('HMGET', STATE, 'cost_rows', 'cost_bytes', 'cost_us', 'splits', 'messages_refused',
+  'lease_expiries', 'leader')
+for _, item in ipairs({ more[1] or '0', cost[7] or '', cost[1] or '0', cost[2] or '0', cost[3] or '0', cost[4] or '0',
+  more[2] or '', cost[5] or '0', cost[6] or '0' }) do
+  reply[#reply + 1] = item
+end
+return reply
