@@ -1,8 +1,11 @@
+import Envelope
 package import Postgres
 
 /// A key of PostgreSQL's advisory locks. The two forms are separate spaces in the server; keys of either are
 /// separate in every database.
 package enum AdvisoryLock: Sendable, Hashable {
+    /// Held by whoever leads a queue; its key is drawn from the queue's name.
+    case queue(Int64)
     /// Held by whoever leads a job on the table; keyed by its topmost ancestor.
     case table(UInt32)
     /// Held, shared, by every worker's transaction on the table; taken exclusively once by a new job, so
@@ -18,12 +21,20 @@ package enum AdvisoryLock: Sendable, Hashable {
         .job(Int64.random(in: 1...Int64.max))
     }
 
+    /// The lock of a queue. Its key is never negative, as a job's is never: a collision of the two is as
+    /// unlikely as any other.
+    package static func queue(named name: String) throws -> AdvisoryLock {
+        let digest = try Digest.sha256(Array("reencrypt-secrets queue \(name)".utf8))
+        let number = digest.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return .queue(Int64(number & UInt64(Int64.max)))
+    }
+
     /// The arguments in SQL. They are constants: integers.
     package var arguments: String {
         switch self {
         case .table(let oid): "\(Self.tableClass), \(Int32(bitPattern: oid))"
         case .gate(let oid): "\(Self.gateClass), \(Int32(bitPattern: oid))"
-        case .job(let key): "\(key)::bigint"
+        case .job(let key), .queue(let key): "\(key)::bigint"
         }
     }
 
@@ -42,7 +53,7 @@ package enum AdvisoryLock: Sendable, Hashable {
             switch self {
             case .table(let oid): "classid = \(Self.tableClass)::oid AND objid = \(oid)::oid AND objsubid = 2"
             case .gate(let oid): "classid = \(Self.gateClass)::oid AND objid = \(oid)::oid AND objsubid = 2"
-            case .job(let key):
+            case .job(let key), .queue(let key):
                 "classid = \(UInt32(truncatingIfNeeded: key >> 32))::oid AND objid = \(UInt32(truncatingIfNeeded: key))::oid AND objsubid = 1"
             }
         let sql = """

@@ -5,6 +5,10 @@ package struct RotationError: Error, Sendable, CustomStringConvertible {
 
         /// Another job leads one of the tables.
         package static let tableIsLed = Code(description: "table is led by another job")
+        /// Another coordinator leads the queue.
+        package static let queueIsLed = Code(description: "queue is led by another coordinator")
+        /// The job on the queue is not one that this process may work on.
+        package static let refused = Code(description: "job refused")
         /// Leadership was lost and somebody else took it.
         package static let leadershipLost = Code(description: "leadership lost")
         /// The data holds key ids that are not configured.

@@ -27,6 +27,7 @@ package final class Coordinator: Sendable {
     private let logger: Logger
     private let connection: PostgresConnection
     private let pace: Mutex<Pace>
+    private let progressInterval: Duration
 
     /// What progress readings build up.
     private struct Pace {
@@ -38,8 +39,9 @@ package final class Coordinator: Sendable {
 
     package init(
         _ plan: JobPlan, queue: any CoordinatorQueue, settings: ConnectionSettings, options: Options,
-        observer: any RotationObserver, logger: Logger
+        observer: any RotationObserver, logger: Logger, progressInterval: Duration = .milliseconds(200)
     ) {
+        self.progressInterval = progressInterval
         self.plan = plan
         self.queue = queue
         self.options = options
@@ -93,7 +95,7 @@ package final class Coordinator: Sendable {
             return try await result(.stopped, before, nil)
         } catch is JobCancelled {
             return try await result(.cancelled, before, nil)
-        } catch let error as RotationError {
+        } catch let error as RotationError where error.code != .leadershipLost {
             // Rows may have been changed already: that is incomplete, not 'could not run'.
             return try await result(.incomplete(error.message), before, nil)
         } catch let error as PostgresError {
@@ -187,7 +189,7 @@ package final class Coordinator: Sendable {
     private func reportProgress() async {
         while !Task.isCancelled {
             do {
-                try await Task.sleep(for: .milliseconds(200))
+                try await Task.sleep(for: progressInterval)
             } catch {
                 return
             }

@@ -10,6 +10,7 @@ package import Postgres
 package actor Leadership {
     private let connection: PostgresConnection
     private let plan: JobPlan
+    private let queueLock: AdvisoryLock?
     private let logger: Logger
     private var heldBy: Int?
 
@@ -22,14 +23,19 @@ package actor Leadership {
     /// How long a new job waits for earlier transactions of workers; stuck ones are ended after 15 s.
     private static let gateLimit: Duration = .seconds(60)
 
-    package init(_ plan: JobPlan, _ settings: ConnectionSettings, _ logger: Logger) {
+    /// - Parameter queueLock: of the queue on Redis that the job is led for.
+    package init(
+        _ plan: JobPlan, queueLock: AdvisoryLock? = nil, _ settings: ConnectionSettings, _ logger: Logger
+    ) {
         self.plan = plan
+        self.queueLock = queueLock
         self.logger = logger
         connection = PostgresConnection(settings)
     }
 
     /// Takes the lead, then lets every transaction of earlier workers end.
-    /// - Throws: `tableIsLed` where another job leads one of the tables.
+    /// - Throws: `tableIsLed` where another job leads one of the tables; `queueIsLed` where another
+    ///   coordinator leads the queue.
     package func acquire() async throws {
         guard let refusal = try await tryAcquire() else {
             try await passGates()
@@ -83,12 +89,19 @@ package actor Leadership {
     /// Nil where everything was taken; else why not, and nothing is held.
     private func tryAcquire() async throws -> RotationError? {
         let locks: [(lock: AdvisoryLock, table: EncryptedTable?)] =
-            plan.tables.map { (.table($0.lockOID), $0) } + [(plan.jobLock, nil)]
+            (queueLock.map { [($0, nil)] } ?? []) + plan.tables.map { (.table($0.lockOID), $0) }
+            + [(plan.jobLock, nil)]
         let (pid, refusal) = try await connection.perform { session -> (Int, RotationError?) in
             try session.query("SELECT set_config('idle_session_timeout', '\(Self.silenceLimit)', false)")
             try session.query("SELECT pg_advisory_unlock_all()")
             for (lock, table) in locks where try !lock.tryAcquire(session) {
                 try session.query("SELECT pg_advisory_unlock_all()")
+                if case .queue = lock {
+                    return (
+                        session.backendPID,
+                        RotationError(.queueIsLed, "another coordinator leads the queue")
+                    )
+                }
                 let what = table.map { "table \($0.name)" } ?? "the job's lock"
                 return (
                     session.backendPID,
@@ -119,7 +132,9 @@ package actor Leadership {
 
     private func isHeld() async throws -> Bool {
         guard let heldBy else { return false }
-        let locks = plan.tables.map { AdvisoryLock.table($0.lockOID) } + [plan.jobLock]
+        let locks =
+            (queueLock.map { [$0] } ?? []) + plan.tables.map { AdvisoryLock.table($0.lockOID) }
+            + [plan.jobLock]
         return try await connection.perform { session in
             guard session.backendPID == heldBy else { return false }
             return try locks.allSatisfy { try $0.isHeld(by: session) }

@@ -42,7 +42,7 @@ package final class SingleProcessRotation: Sendable {
                 }
                 group.addTask { try await self.work() }
                 group.addTask { try await self.coordinator.run(from: before, leadership: leadership) }
-                return try await Self.endResult(of: &group, queue)
+                return try await Self.endResult(of: &group, from: before, queue)
             }
             await leadership.release()
             await coordinator.close()
@@ -70,7 +70,8 @@ package final class SingleProcessRotation: Sendable {
     /// The coordinator's result, with what was counted once the lanes had ended; or, where the worker or the
     /// lead came to grief, one that says so: rows may have been changed already, so that is incomplete.
     private static func endResult(
-        of group: inout ThrowingTaskGroup<RotationResult?, any Error>, _ queue: InMemoryBatchQueue
+        of group: inout ThrowingTaskGroup<RotationResult?, any Error>, from before: Census,
+        _ queue: InMemoryBatchQueue
     ) async throws -> RotationResult {
         var reason: String?
         var result: RotationResult?
@@ -85,10 +86,11 @@ package final class SingleProcessRotation: Sendable {
             await queue.endJob()
             group.cancelAll()
         }
-        guard let result else { throw CancellationError() }
-        let grief = result.outcome == .stopped ? reason : nil
+        let grief = result.map { $0.outcome == .stopped } ?? true ? reason : nil
+        guard let outcome = grief.map({ .incomplete($0) }) ?? result?.outcome else {
+            throw CancellationError()
+        }
         return RotationResult(
-            outcome: grief.map { .incomplete($0) } ?? result.outcome, before: result.before,
-            after: result.after, progress: await queue.progress())
+            outcome: outcome, before: before, after: result?.after, progress: await queue.progress())
     }
 }

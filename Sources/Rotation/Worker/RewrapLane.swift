@@ -1,7 +1,9 @@
+import BlockingIO
 package import BatchQueue
 import Catalog
 import Envelope
 package import Postgres
+import Synchronization
 
 /// One database connection that rewraps ranges: the only place where keys change rows. An actor on its
 /// session's own thread; a range is one synchronous call, so a transaction is never suspended.
@@ -14,6 +16,13 @@ package actor RewrapLane {
     /// The server process that served this session's first transaction.
     private var servingPID: Int?
     private var parameters = QueryParameters()
+    /// For whoever has to end a statement that this lane waits for.
+    private nonisolated let stop = Mutex(StopState())
+
+    private struct StopState {
+        var isStopping = false
+        var cancelHandle: CancelHandle?
+    }
     private var lastStuckCheck: ContinuousClock.Instant?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -22,6 +31,9 @@ package actor RewrapLane {
     private static let blockedLimit: Int64 = 600_000
     /// How long before we suspect one of our own sessions to be the blocker.
     private static let stuckLimit: Int64 = 15_000
+    /// A range that was in hand when so many workers were lost may be what they were lost by.
+    private static let crashesThatSplit = 2
+    private static let crashesThatFail = 5
     private static let readOnly = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 
     package init(_ plan: JobPlan, _ settings: ConnectionSettings) {
@@ -43,6 +55,20 @@ package actor RewrapLane {
         return outcome
     }
 
+    /// Cancels the statement that the lane is in, and makes the lane hand its range back: for a process that
+    /// has to end soon. From any thread.
+    package nonisolated func cancelStatement() {
+        let handle = stop.withLock { state in
+            state.isStopping = true
+            return state.cancelHandle
+        }
+        do throws(PostgresError) {
+            try handle?.cancel()
+        } catch {
+            // The statement's own time-out remains.
+        }
+    }
+
     /// Ends the session.
     package func close() {
         session = nil
@@ -59,6 +85,12 @@ package actor RewrapLane {
         }
         do {
             let session = try connectedSession()
+            let isSingleRow = range.first == range.last
+            if lease.crashes >= (isSingleRow ? Self.crashesThatFail : Self.crashesThatSplit) {
+                return try split(
+                    lease, leaf, session,
+                    because: "workers were lost \(lease.crashes) times with this row in hand")
+            }
             do {
                 return try rewrap(range, leaf, session, &cost)
             } catch let error as PostgresError where !error.breaksConnection {
@@ -84,6 +116,7 @@ package actor RewrapLane {
         let session = try PostgresSession(connecting: settings)
         servingPID = nil
         self.session = session
+        stop.withLock { $0.cancelHandle = session.cancelHandle }
         return session
     }
 
@@ -225,6 +258,16 @@ package actor RewrapLane {
         of error: PostgresError, _ lease: Lease, _ leaf: PlannedLeaf, _ session: PostgresSession
     ) throws -> RangeOutcome {
         if error.isRetriable || error.needsOperator { return Self.outcomeWithoutSession(of: error, lease) }
+        if error.sqlState == .queryCanceled, stop.withLock({ $0.isStopping }) {
+            return .handBack(after: .zero, blockedSince: lease.range.blockedSince, reason: "stopping")
+        }
+        return try split(lease, leaf, session, because: "cannot be stored: \(error)")
+    }
+
+    /// Cuts a range in halves; a single row that spoils it becomes failed records.
+    private func split(
+        _ lease: Lease, _ leaf: PlannedLeaf, _ session: PostgresSession, because reason: String
+    ) throws -> RangeOutcome {
         let rows = try session.transaction(Self.readOnly) { session in
             try session.query("SELECT set_config('row_security', 'off', true)")
             return try readRows(lease.range, leaf, session)
@@ -235,7 +278,7 @@ package actor RewrapLane {
                 row.oldColumns.map { column, keyID in
                     RecordFailure(
                         table: leaf.table.name, id: row.id, column: leaf.table.columns[column].name,
-                        keyID: keyID, reason: "cannot be stored: \(error)")
+                        keyID: keyID, reason: reason, range: Self.range(of: leaf, row.rangeID))
                 }
             }
             return .done(BatchResult(rewrapped: 0, failures: failures))
@@ -318,11 +361,23 @@ package actor RewrapLane {
             guard let ctid = identified.bytes(row, 0) else { continue }
             ids[Array(ctid)] = leaf.table.idColumns.indices.map { identified.string(row, $0 + 1) ?? "" }
         }
-        return failures.map { failure in
-            RecordFailure(
-                table: leaf.table.name, id: locked.bytes(failure.row, 0).flatMap { ids[Array($0)] } ?? [],
-                column: leaf.table.columns[failure.column].name, keyID: failure.keyID, reason: failure.reason)
+        // The catalog's order of the id columns and the index's may differ.
+        let order = leaf.leaf.rangeColumns.map { column in
+            leaf.table.idColumns.firstIndex { $0.name == column.name } ?? 0
         }
+        return failures.map { failure in
+            let id = locked.bytes(failure.row, 0).flatMap { ids[Array($0)] } ?? []
+            return RecordFailure(
+                table: leaf.table.name, id: id, column: leaf.table.columns[failure.column].name,
+                keyID: failure.keyID, reason: failure.reason,
+                range: id.isEmpty ? nil : Self.range(of: leaf, order.map { id[$0] }))
+        }
+    }
+
+    /// One row as a range.
+    private static func range(of leaf: PlannedLeaf, _ rangeID: [String]) -> BatchRange {
+        BatchRange(
+            table: leaf.table.name, leaf: leaf.leaf.oid, first: rangeID, last: rangeID, records: 1, rows: 1)
     }
 
     /// How many records of a result (ctid, then the columns) are old, by parsing.

@@ -13,6 +13,8 @@ package final class Worker: Sendable {
 
     /// How long a worker that can finish nothing keeps trying, where no lock of others explains it.
     private static let patience: Duration = .seconds(600)
+    /// What a stop leaves the statements that are running.
+    private static let graceOnStop: Duration = .seconds(6)
 
     /// - Parameter lanes: database connections, at least 1.
     package init(
@@ -28,11 +30,24 @@ package final class Worker: Sendable {
     /// - Throws: `RotationError` where only a person can help; the range in hand has been handed back.
     package func run() async throws {
         lastProgress.withLock { $0 = .now }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for lane in lanes {
-                group.addTask { try await self.run(lane) }
+        let lanes = lanes
+        try await withTaskCancellationHandler {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for lane in lanes {
+                    group.addTask { try await self.run(lane) }
+                }
+                try await group.waitForAll()
             }
-            try await group.waitForAll()
+        } onCancel: {
+            // Ranges in hand are finished; a statement that does not end is not waited for.
+            Task.detached {
+                do {
+                    try await Task.sleep(for: Self.graceOnStop)
+                } catch {
+                    return
+                }
+                for lane in lanes { lane.cancelStatement() }
+            }
         }
     }
 
