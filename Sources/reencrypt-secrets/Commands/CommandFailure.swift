@@ -4,6 +4,7 @@ import Catalog
 import Envelope
 import Logging
 import Postgres
+import Redis
 import Rotation
 
 /// Turns an error into a log line and an exit code, in one place for all commands.
@@ -40,6 +41,7 @@ enum CommandFailure {
         case let error as EnvelopeError: error.description
         case let error as PostgresError: DatabaseAdvice.text(of: error)
         case let error as RotationError: error.description
+        case let error as RedisError: "\(error); check REDIS_URL and that the server is up"
         case let error as FailureSpool.SpoolError: error.description
         default: "unexpected error of type \(type(of: error)); run again with --log-level debug"
         }

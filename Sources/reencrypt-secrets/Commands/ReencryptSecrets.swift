@@ -14,6 +14,12 @@ struct ReencryptSecrets: AsyncParsableCommand {
             Exit codes: 0 done; 1 could not run; 2 incomplete, run it again; 64 usage; 130/143 stopped.
             """,
         version: ToolVersion.current,
-        subcommands: [RunCommand.self, KeygenCommand.self, CatalogCommand.self],
+        subcommands: [
+            RunCommand.self, CoordinatorCommand.self, WorkerCommand.self, VerifyCommand.self,
+            StatusCommand.self,
+            PauseCommand.self, ResumeCommand.self, CancelCommand.self, FailuresCommand.self,
+            KeygenCommand.self,
+            CatalogCommand.self,
+        ],
         defaultSubcommand: RunCommand.self)
 }

@@ -56,6 +56,16 @@ struct RotationRun {
             try report.finish()
         }
         Console.printResult(CensusOutput.text(before: result.before, after: result.after))
+        Self.log(result, target: target, to: logger)
+        switch result.outcome {
+        case .complete: return
+        case .incomplete, .cancelled: throw ExitStatus.incomplete
+        case .stopped: throw ExitStatus.stopped(by: signal ?? SIGTERM)
+        }
+    }
+
+    /// The last lines of a job's log.
+    static func log(_ result: RotationResult, target: String, to logger: Logger) {
         let failed = result.progress.recordsFailed
         if failed > 0 { logger.error("\(failed) records failed and are as they were") }
         switch result.outcome {
@@ -71,14 +81,9 @@ struct RotationRun {
         }
         logger.info(
             "Re-encrypted \(result.progress.recordsRewrapped) of \(result.before.totalRecords) records")
-        switch result.outcome {
-        case .complete: return
-        case .incomplete, .cancelled: throw ExitStatus.incomplete
-        case .stopped: throw ExitStatus.stopped(by: signal ?? SIGTERM)
-        }
     }
 
-    private static func words(for outcome: RotationResult.Outcome) -> (outcome: String, reason: String?) {
+    static func words(for outcome: RotationResult.Outcome) -> (outcome: String, reason: String?) {
         switch outcome {
         case .complete: ("complete", nil)
         case .incomplete(let reason): ("incomplete", reason)
@@ -221,17 +226,6 @@ struct RotationRun {
             keys: keyring?.keys.map(JobReport.Key.init) ?? [],
             database: database, censusBefore: before.map(JobReport.CensusGroup.groups),
             censusAfter: after.map(JobReport.CensusGroup.groups), records: records, sweeps: sweeps)
-    }
-}
-
-/// When something began, for people and for measuring.
-private struct Moment {
-    let text = Timestamp.now()
-    private let instant = ContinuousClock.now
-
-    /// In milliseconds' precision.
-    var elapsedSeconds: Double {
-        (((ContinuousClock.now - instant) / .seconds(1)) * 1_000).rounded() / 1_000
     }
 }
 

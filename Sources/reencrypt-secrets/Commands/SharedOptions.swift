@@ -1,6 +1,8 @@
 public import ArgumentParser
+package import BatchQueue
 import Catalog
 public import Logging
+import Redis
 
 /// Options that every command has.
 struct LoggingOptions: ParsableArguments {
@@ -33,6 +35,32 @@ struct CatalogOptions: ParsableArguments {
         let path = try self.path ?? environment.string("REENCRYPT_CATALOG") ?? "encrypted-tables.yaml"
         return try CatalogFile.load(path: path).selecting(tables: tables)
     }
+}
+
+/// Options of the commands that work with a queue on Redis.
+struct QueueOptions: ParsableArguments {
+    @Option(help: "The queue; any number may stand side by side.")
+    var queue: QueueName = .default
+
+    /// - Throws: where REDIS_URL is missing or malformed.
+    func connect(_ environment: Environment, as clientName: String) throws -> RedisConnection {
+        guard let url = try environment.string("REDIS_URL") else {
+            throw SettingsError(
+                "no queue: set REDIS_URL, such as redis://user:password@host:6379/0 "
+                    + "(rediss:// for TLS, unix:// for a socket, redis+sentinel:// for Sentinel)")
+        }
+        Environment.wipe(["REDIS_URL"])
+        return RedisConnection(try RedisSettings(url: url, clientName: clientName))
+    }
+}
+
+extension QueueName {
+    static let `default` = QueueName(unchecked: "default")
+}
+
+extension QueueName: ExpressibleByArgument {
+    /// Nil for a name that is not `[A-Za-z0-9._-]{1,64}`.
+    package init?(argument: String) { self.init(argument) }
 }
 
 extension LineLogHandler.Format: ExpressibleByArgument {}

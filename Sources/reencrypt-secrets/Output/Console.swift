@@ -30,6 +30,9 @@ final class Console: Sendable {
         write(text, to: STDOUT_FILENO)
     }
 
+    /// Whether a person reads the results.
+    static let resultIsTerminal = isatty(STDOUT_FILENO) == 1
+
     /// The terminal's width in columns.
     static var width: Int {
         var size = winsize()

@@ -1,5 +1,6 @@
 import BatchQueue
 import Envelope
+import FoundationEssentials
 import Rotation
 import Verification
 
@@ -49,6 +50,14 @@ struct JobReport: Encodable {
         let rewrapped: Int
         let superseded: Int
         let failed: Int
+    }
+
+    /// The report in one line, without the failed records.
+    func oneLine() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
     let schemaVersion = 1

@@ -1,0 +1,194 @@
+import ArgumentParser
+import Envelope
+import Catalog
+import BatchQueue
+import FoundationEssentials
+import Logging
+import Postgres
+import Redis
+import Rotation
+import Verification
+
+/// Waits for the lead of a queue, leads a job to its end, and says with which exit code.
+struct Coordination {
+    let settings: JobSettings
+    let redis: RedisConnection
+    let queue: QueueName
+    let mode: RotationMode
+    let options: Coordinator.Options
+    let expectedKeyIDs: Set<String>
+    let logger: Logger
+
+    /// Between two tries for the lead.
+    private static let waitingPause: Duration = .seconds(2)
+
+    /// - Returns: nil where the task was cancelled; the job stays on the queue then.
+    func run() async throws -> ExitCode? {
+        let server = try await redis.perform { try $0.requireSupportedServer() }
+        logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
+        let preparation = try await settings.prepare(logger)
+        let monitor = QueueMonitor(redis, queue: queue)
+        let trouble = QueueTrouble(logger)
+        var watched: String?
+        var isWaiting = false
+        while !Task.isCancelled {
+            do {
+                let stored = try await monitor.job()
+                if let stored, watched == stored.id, !stored.isRunning { return ended(stored) }
+                let record = try record(stored, preparation)
+                if let stored, stored.isRunning { watched = stored.id }
+                let result = try await lead(record, preparation, trouble)
+                return result
+            } catch let error as RotationError
+                where error.code == .queueIsLed || error.code == .leadershipLost
+            {
+                if !isWaiting || error.code == .leadershipLost {
+                    logger.info("Waiting for the lead", metadata: ["reason": "\(error)"])
+                }
+                isWaiting = true
+            } catch is LeadershipTaken {
+                logger.warning("Another coordinator has taken the queue; waiting")
+                isWaiting = true
+            } catch let error as RedisError where error.isRetriable {
+                trouble.log(error)
+            }
+            do {
+                try await Task.sleep(for: Self.waitingPause)
+            } catch {
+                return nil
+            }
+        }
+        return nil
+    }
+
+    /// The end of a job that another coordinator led.
+    private func ended(_ job: QueueMonitor.StoredJob) -> ExitCode {
+        logger.info("The job ended under another coordinator: \(job.state)", metadata: ["job": "\(job.id)"])
+        return job.state == "complete" ? .success : ExitStatus.incomplete
+    }
+
+    /// The unfinished job's record, if it is ours to take up; else that of a new job.
+    private func record(
+        _ stored: QueueMonitor.StoredJob?, _ preparation: DatabasePreparation
+    ) throws -> JobRecord {
+        let digest = try JobRecord.digest(ofCatalog: settings.file.canonicalText)
+        let (name, system) = (preparation.database.name, preparation.database.systemIdentifier)
+        if let stored, stored.isRunning {
+            let record = try JobRecord(
+                verifying: stored.record, code: stored.recordCode, keyring: settings.keyring)
+            try record.check(catalogDigest: digest, systemIdentifier: system, database: name)
+            guard record.mode == mode else {
+                throw RotationError(
+                    .refused,
+                    "refused: the unfinished job on queue \(queue) is in mode \(record.mode.rawValue), not \(mode.rawValue). "
+                        + "Take it up in its mode, or cancel it first (reencrypt-secrets cancel --queue \(queue))"
+                )
+            }
+            return record
+        }
+        let (job, lockKey) = JobRecord.draw()
+        return JobRecord(
+            job: job, lockKey: lockKey, mode: mode, keyring: settings.keyring, catalogDigest: digest,
+            systemIdentifier: system, database: name)
+    }
+
+    // MARK: Leading
+
+    private func lead(
+        _ record: JobRecord, _ preparation: DatabasePreparation, _ trouble: QueueTrouble
+    ) async throws -> ExitCode? {
+        let plan = JobPlan(
+            keyring: settings.keyring, mode: mode, tables: preparation.tables,
+            jobLock: .job(record.lockKey), expectedKeyIDs: expectedKeyIDs)
+        let leadership = Leadership(
+            plan, queueLock: try .queue(named: queue.description),
+            settings.database.named("reencrypt-secrets leader"), logger)
+        do {
+            try await leadership.acquire()
+            let code = try await lead(record, plan, leadership, preparation, trouble)
+            await leadership.release()
+            return code
+        } catch {
+            await leadership.release()
+            throw error
+        }
+    }
+
+    private func lead(
+        _ record: JobRecord, _ plan: JobPlan, _ leadership: Leadership, _ preparation: DatabasePreparation,
+        _ trouble: QueueTrouble
+    ) async throws -> ExitCode? {
+        let (text, code) = try record.authenticated(by: settings.keyring)
+        let coordinatorQueue = RedisCoordinatorQueue(
+            redis, queue: queue,
+            job: RedisCoordinatorQueue.JobDescription(
+                id: record.job, record: text, recordCode: code, targetKeyID: record.targetKeyID,
+                mode: record.mode.rawValue, tables: plan.tables.map(\.name)),
+            onTrouble: { trouble.log($0) })
+        let output = ProgressOutput(logger)
+        let coordinator = Coordinator(
+            plan, queue: coordinatorQueue, settings: settings.database, options: options, observer: output,
+            logger: logger, progressInterval: .seconds(1))
+        let started = Moment()
+        let before = try await coordinator.open()
+        let resumes = try await coordinatorQueue.open()
+        logger.info(
+            resumes ? "Taking up the unfinished job" : "Leading a new job",
+            metadata: [
+                "job": "\(record.job)", "target": "\(record.targetKeyID)", "mode": "\(record.mode.rawValue)",
+            ])
+        try await show(before, on: coordinatorQueue)
+        let result = try await withThrowingTaskGroup(of: RotationResult?.self) { group in
+            group.addTask {
+                try await leadership.hold()
+                return nil
+            }
+            group.addTask {
+                try await coordinator.run(from: before, resuming: resumes, leadership: leadership)
+            }
+            while let ended = try await group.next() {
+                guard let ended else { continue }
+                group.cancelAll()
+                return ended
+            }
+            throw CancellationError()
+        }
+        output.finish()
+        await coordinator.close()
+        if result.outcome == .stopped { return nil }
+        return try await finish(result, on: coordinatorQueue, started, preparation)
+    }
+
+    private func show(_ census: Census, on queue: RedisCoordinatorQueue) async throws {
+        try await queue.show(
+            census: census.sortedGroups().map {
+                ([$0.group.table, $0.group.column, $0.group.label.keyID], $0.records)
+            })
+    }
+
+    /// Writes the job's end to Redis and to the log, and the censuses to standard output.
+    private func finish(
+        _ result: RotationResult, on coordinatorQueue: RedisCoordinatorQueue, _ started: Moment,
+        _ preparation: DatabasePreparation
+    ) async throws -> ExitCode {
+        let (state, reason) = RotationRun.words(for: result.outcome)
+        let progress = result.progress
+        let report = JobReport(
+            startedAt: started.text, finishedAt: Timestamp.now(), durationSeconds: started.elapsedSeconds,
+            outcome: state, reason: reason, mode: mode.rawValue, dryRun: false,
+            targetKey: JobReport.Key(settings.keyring.primary),
+            keys: settings.keyring.keys.map(JobReport.Key.init), database: preparation.database,
+            censusBefore: JobReport.CensusGroup.groups(result.before),
+            censusAfter: result.after.map(JobReport.CensusGroup.groups),
+            records: JobReport.Records(
+                totalFirstCensus: result.before.totalRecords, handedOut: progress.recordsTotal,
+                rewrapped: progress.recordsRewrapped, superseded: progress.recordsSuperseded,
+                failed: progress.recordsFailed),
+            sweeps: progress.sweep)
+        if let after = result.after { try await show(after, on: coordinatorQueue) }
+        try await coordinatorQueue.finish(state, report: report.oneLine())
+        Console.printResult(CensusOutput.text(before: result.before, after: result.after))
+        RotationRun.log(result, target: settings.keyring.primary.id.description, to: logger)
+        return result.outcome == .complete ? .success : ExitStatus.incomplete
+    }
+}

@@ -1,0 +1,46 @@
+import BatchQueue
+import Catalog
+import Envelope
+import Logging
+import Postgres
+import Rotation
+
+/// What coordinator and worker both need before they can have a part in a job.
+struct JobSettings: Sendable {
+    let keyring: Keyring
+    let file: CatalogFile
+    let database: ConnectionSettings
+
+    init(
+        _ environment: Environment, _ catalog: CatalogOptions, name: String, _ expected: [ExpectedCheckValue]
+    )
+        throws
+    {
+        keyring = try KeySettings.keyring(environment)
+        for expected in expected { try expected.check(keyring) }
+        file = try catalog.load(environment)
+        database = try ConnectionSettings(
+            url: environment.string("DATABASE_URL"), applicationName: "reencrypt-secrets \(name)")
+        Environment.wipe(["DATABASE_URL"])
+    }
+
+    func log(to logger: Logger) {
+        logger.info("Encryption service initialized. Primary key: \(keyring.primary.id)")
+        logger.info("Available keys: \(keyring.ids.map(\.description))")
+        logger.info(
+            "Key check values: \(keyring.keys.map { "\($0.id) \($0.checkValue)" }.joined(separator: ", "))")
+    }
+
+    var keyIDs: [String] { keyring.ids.map(\.description) }
+
+    /// Looks at the database and says what stands in the way.
+    /// - Throws: exit code 1 where something has to be mended first.
+    func prepare(_ logger: Logger) async throws -> DatabasePreparation {
+        let preparation = try await DatabasePreparation.inspect(
+            file, database, forWriting: true, keyIDs: keyIDs)
+        logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
+        preparation.log(to: logger)
+        guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
+        return preparation
+    }
+}

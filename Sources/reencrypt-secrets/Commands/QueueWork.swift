@@ -1,0 +1,155 @@
+import ArgumentParser
+import Catalog
+import BatchQueue
+import Glibc
+import Logging
+import Postgres
+import Redis
+import Rotation
+
+/// Waits for jobs on a queue and works on them, one after the other.
+struct QueueWork {
+    let settings: JobSettings
+    let redis: RedisConnection
+    let queue: QueueName
+    let lanes: Int
+    let exitsWhenDone: Bool
+    let logger: Logger
+
+    /// Between two looks at a queue without a job: idle workers cost next to nothing.
+    private static let idlePause: Duration = .seconds(1)
+
+    /// - Returns: the exit code of `--exit-when-done`; nil where the task was cancelled.
+    /// - Throws: `RotationError` where the job must not be worked on with these settings, or only a person can
+    ///   help.
+    func run() async throws -> ExitCode? {
+        let server = try await redis.perform { try $0.requireSupportedServer() }
+        logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
+        let preparation = try await settings.prepare(logger)
+        let monitor = QueueMonitor(redis, queue: queue)
+        let trouble = QueueTrouble(logger)
+        var last: String?
+        while !Task.isCancelled {
+            do {
+                if let job = try await monitor.job() {
+                    if job.isRunning {
+                        if last != job.id { logger.info("Working on job", metadata: ["job": "\(job.id)"]) }
+                        last = job.id
+                        try await work(on: job, preparation, trouble)
+                        if Task.isCancelled { return nil }
+                        continue
+                    }
+                    if exitsWhenDone, last == job.id {
+                        logger.info("The job has ended: \(job.state)", metadata: ["job": "\(job.id)"])
+                        return job.state == "complete" ? .success : ExitStatus.incomplete
+                    }
+                }
+            } catch let error as RedisError where error.isRetriable {
+                trouble.log(error)
+            } catch is CancellationError {
+                return nil
+            }
+            do {
+                try await Task.sleep(for: Self.idlePause)
+            } catch {
+                return nil
+            }
+        }
+        return nil
+    }
+
+    private func work(
+        on job: QueueMonitor.StoredJob, _ preparation: DatabasePreparation, _ trouble: QueueTrouble
+    ) async throws {
+        let record = try JobRecord(verifying: job.record, code: job.recordCode, keyring: settings.keyring)
+        try record.check(
+            catalogDigest: JobRecord.digest(ofCatalog: settings.file.canonicalText),
+            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+        guard record.job == job.id else {
+            throw RotationError(.refused, "refused: the queue names another job than its record")
+        }
+        let plan = JobPlan(
+            keyring: settings.keyring, mode: record.mode, tables: preparation.tables,
+            jobLock: .job(record.lockKey))
+        let logger = logger
+        let workerQueue = RedisWorkerQueue(
+            redis, queue: queue, job: job.id, identity: identity(), onTrouble: { trouble.log($0) },
+            onFailure: { logger.error("Failed: \($0.place): \($0.reason)") })
+        let worker = Worker(
+            plan, queue: workerQueue, settings: settings.database, lanes: lanes, logger: logger)
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                try await worker.run()
+                return true
+            }
+            group.addTask {
+                await Self.keepAliveUntilDone(workerQueue)
+                return false
+            }
+            group.addTask {
+                await Self.logTally(workerQueue, logger)
+                return false
+            }
+            while let isWork = try await group.next() {
+                if isWork { break }
+            }
+            group.cancelAll()
+        }
+        try await workerQueue.retire()
+        let tally = await workerQueue.tally
+        logger.info(
+            "Re-encrypted \(tally.rewrapped) records, \(tally.failed) failed; batches: \(tally.counted) counted, \(tally.duplicates) duplicate, \(tally.stale) stale",
+            metadata: ["job": "\(job.id)"])
+    }
+
+    /// Heartbeats outlive a stop's cancellation: ranges in hand are still being finished.
+    private static func keepAliveUntilDone(_ queue: RedisWorkerQueue) async {
+        let heartbeats = Task.detached { await queue.keepAlive() }
+        do {
+            while true { try await Task.sleep(for: .seconds(3_600)) }
+        } catch {
+            // Twice the time that a stop leaves the ranges in hand.
+            Task.detached {
+                do {
+                    try await Task.sleep(for: .seconds(20))
+                } catch {
+                    return
+                }
+                heartbeats.cancel()
+            }
+        }
+    }
+
+    /// A line every ten seconds in which something was done.
+    private static func logTally(_ queue: RedisWorkerQueue, _ logger: Logger) async {
+        var last = await queue.tally
+        while !Task.isCancelled {
+            do {
+                try await Task.sleep(for: .seconds(10))
+            } catch {
+                return
+            }
+            let tally = await queue.tally
+            if tally.refusedMessages > last.refusedMessages {
+                logger.warning(
+                    "Refused \(tally.refusedMessages - last.refusedMessages) messages on the queue that are none of the job's: malformed, forged, or of an earlier generation"
+                )
+            }
+            if tally.counted > last.counted {
+                logger.info(
+                    "Progress: \(tally.rewrapped) records re-encrypted here, \((tally.rewrapped - last.rewrapped) / 10) records/s"
+                )
+            }
+            last = tally
+        }
+    }
+
+    private func identity() -> RedisWorkerQueue.Identity {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        let host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return RedisWorkerQueue.Identity(
+            id: "\(host)-\(getpid())-\(String(UInt32.random(in: 0...UInt32.max), radix: 16))", host: host,
+            pid: Int(getpid()), version: ToolVersion.current, lanes: lanes)
+    }
+}
