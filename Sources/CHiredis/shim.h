@@ -1,6 +1,7 @@
 // hiredis' formatter and reader, from 0.14 on. What Swift cannot write for both 0.14 and 1.x: a reader that
 // refuses an array by its announced length. The default one allocates eight bytes an element as soon as it
-// has read the header, so thirteen bytes from a hostile server cost gigabytes.
+// has read the header, so thirteen bytes from a hostile server cost gigabytes. And one by its depth: newer
+// versions know no limit, and free a reply recursively.
 #pragma once
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
@@ -19,10 +20,17 @@ typedef struct reencrypt_bounded_reader {
     long long max_elements;
 } reencrypt_bounded_reader;
 
+/// Arrays within arrays; what 0.14 takes at most.
+enum { REENCRYPT_MAX_DEPTH = 7 };
+
 static void *reencrypt_create_bounded_array(const redisReadTask *task, reencrypt_element_count elements) {
     const reencrypt_bounded_reader *bounded = (const reencrypt_bounded_reader *)task->privdata;
     // 0.14 counts in int, where a greater announced length may have turned negative.
     if ((long long)elements < 0 || (long long)elements > bounded->max_elements) return NULL;
+    int depth = 0;
+    for (const redisReadTask *outer = task->parent; outer != NULL; outer = outer->parent) {
+        if (++depth > REENCRYPT_MAX_DEPTH) return NULL;
+    }
     return bounded->create_array(task, elements);
 }
 

@@ -1,7 +1,7 @@
 import CHiredis
 
-/// hiredis' parser: bytes in, in any portions; replies out. Bounded: a reply of more than `limit` bytes, or
-/// an array announced with more elements than such a reply can hold, is refused.
+/// hiredis' parser: bytes in, in any portions; replies out. Bounded: a reply of more than `limit` bytes, an
+/// array announced with more elements than such a reply can hold, and deep nesting are refused.
 final class ReplyReader {
     private let raw: UnsafeMutablePointer<reencrypt_bounded_reader>
     private let parser: UnsafeMutablePointer<redisReader>
@@ -53,7 +53,7 @@ final class ReplyReader {
         return try Self.convert(reply.assumingMemoryBound(to: redisReply.self).pointee)
     }
 
-    /// Copies hiredis' tree. Its depth is bounded by hiredis (7 levels in 0.14, 9 in 1.x).
+    /// Copies hiredis' tree. Its depth is bounded by the shim, so the recursion is.
     private static func convert(_ reply: redisReply) throws(RedisError) -> RedisReply {
         switch reply.type {
         case REDIS_REPLY_STRING: return .string(Array(content(reply)))
@@ -82,7 +82,9 @@ final class ReplyReader {
     }
 
     private var tooLarge: RedisError {
-        RedisError(.replyTooLarge, "an answer exceeds \(limit) bytes", mayHaveExecuted: true)
+        RedisError(
+            .replyTooLarge, "an answer exceeds \(limit) bytes, or its arrays are nested too deeply",
+            mayHaveExecuted: true)
     }
 
     /// hiredis' own message quotes a byte of the answer; its kind says enough.
