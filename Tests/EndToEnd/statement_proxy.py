@@ -1,9 +1,10 @@
-"""A TCP proxy between the tool and PostgreSQL that cuts the connection at a chosen statement.
+"""A TCP proxy between the tool and PostgreSQL that meddles with the statements that pass.
 
-It reads the frontend protocol as it passes: Parse tells which SQL a prepared statement is, Bind which statement a
-portal runs, Execute (or Query) that it runs now. A cut *before* drops the message, so the server never hears of
-the statement; a cut *after* hands it to the server, lets the server do it, and closes the client's side at once, so
-the client cannot know whether it was done. The second is the lost commit.
+It reads the frontend protocol: Parse tells which SQL a prepared statement is, Bind which statement a portal runs,
+Execute (or Query) that it runs now. It can cut the connection there, let an UPDATE wait as a slow network does,
+or blank a clause out of it. A cut *before* drops the message, so the server never hears of the statement; a cut
+*after* hands it to the server, lets the server do it, and closes the client's side at once, so the client cannot
+know whether it was done. The second is the lost commit.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ import socket
 import struct
 import threading
 
-_SSL_REQUEST, _GSS_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
+_SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 _BLOCK = 1 << 16
 
 STATEMENTS = {
@@ -39,10 +40,18 @@ class Cut:
     every: int = 1
 
 
-class CuttingProxy:
-    def __init__(self, host, port, cut=None):
+class StatementProxy:
+    """`removed`: a clause blanked out of every statement, the tool as it would be without it.
+    `updates_may_pass`: while this event is not set, each UPDATE waits on its way to the server."""
+
+    def __init__(self, host, port, cut=None, removed=None):
         self.upstream = (host, port)
         self.cut = cut
+        self.removed = removed
+        self.updates_may_pass = threading.Event()
+        self.updates_may_pass.set()
+        self.updates_waiting = 0
+        self.removals_done = 0
         self.cuts_done = 0
         self.statements_seen = []
         self.refusing = False
@@ -62,6 +71,7 @@ class CuttingProxy:
 
     def close(self):
         self._closed = True
+        self.updates_may_pass.set()
         self._listener.close()
         self.drop_all()
 
@@ -125,6 +135,23 @@ class CuttingProxy:
         while server.recv(_BLOCK):
             pass
 
+    def _hold_update(self):
+        if self.updates_may_pass.is_set():
+            return
+        with self._mutex:
+            self.updates_waiting += 1
+        self.updates_may_pass.wait()
+        with self._mutex:
+            self.updates_waiting -= 1
+
+    def _without_removed_clause(self, message):
+        """Spaces of the same length, so that the message's own length stays true."""
+        if self.removed is None or self.removed not in message:
+            return message
+        with self._mutex:
+            self.removals_done += 1
+        return message.replace(self.removed, b" " * len(self.removed))
+
     def _is_occasion(self, sql, connection) -> bool:
         """Whether to cut now, at the execution of `sql`."""
         with self._mutex:
@@ -161,7 +188,10 @@ class _Frontend:
             message = self._next_message()
             if message is None:
                 return passed, False
+            message = self.proxy._without_removed_clause(message)
             sql = self._executed_sql(message)
+            if sql is not None and STATEMENTS["UPDATE"].search(sql):
+                self.proxy._hold_update()
             if sql is not None and self.proxy._is_occasion(sql, self):
                 return (passed + message if self.proxy.cut.after else passed), True
             passed += message

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from cutting_proxy import Cut, CuttingProxy
+from statement_proxy import Cut, StatementProxy
 from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
 from secrets_table import SecretsTable
@@ -28,7 +28,7 @@ def table(database, kek_v1):
 
 @pytest.fixture
 def proxy(server):
-    with CuttingProxy("127.0.0.1", server.port) as proxy:
+    with StatementProxy("127.0.0.1", server.port) as proxy:
         yield proxy
 
 
@@ -56,7 +56,7 @@ def assert_no_false_success(outcome, table, kek_v1, kek_v2):
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it arrives", "after it arrived"])
 @pytest.mark.parametrize("statement", ["BEGIN", "SELECT", "UPDATE", "COMMIT"])
-def test_cut_at_a_workers_statement(database, make_tool, proxied_tool, proxy, table, kek_v1, kek_v2, statement, after):
+def test_cut_at_a_workers_statement(proxied_tool, proxy, table, kek_v1, kek_v2, statement, after):
     """A lost connection is retried and uses no failure budget: the run completes."""
     proxy.cut = Cut(statement, after, of_a_writer=statement == "BEGIN")
     outcome = proxied_tool.run(*BATCH)
@@ -70,7 +70,7 @@ def test_cut_at_a_workers_statement(database, make_tool, proxied_tool, proxy, ta
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it arrives", "after it arrived"])
-def test_cut_at_the_very_first_transaction(database, make_tool, proxied_tool, proxy, table, kek_v1, kek_v2, after):
+def test_cut_at_the_very_first_transaction(proxied_tool, proxy, table, kek_v1, kek_v2, after):
     proxy.cut = Cut("BEGIN", after)
     outcome = proxied_tool.run(*BATCH)
     assert proxy.cuts_done == 1, f"nothing was cut; the statements were {sorted(set(proxy.statements_seen))}"
