@@ -83,7 +83,7 @@ let package = Package(
             name: "PostgresTests", dependencies: ["Postgres", "BlockingIO"], swiftSettings: settings),
         .testTarget(name: "RedisTests", dependencies: ["Redis"], swiftSettings: settings),
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Postgres"], swiftSettings: settings),
-        .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue"], swiftSettings: settings),
+        .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue", "Redis"], swiftSettings: settings),
         .testTarget(
             name: "RotationTests", dependencies: ["Rotation", "BatchQueue"], swiftSettings: settings),
         .testTarget(

@@ -27,9 +27,9 @@ require_packages() {
 }
 
 # What building needs.
-build_packages=(libpq-dev libssl-dev pkg-config)
-# What the private server and the Python parts (loader, independent tests) need.
-service_packages=(postgresql python3-psycopg2 python3-cryptography)
+build_packages=(libpq-dev libssl-dev libhiredis-dev pkg-config)
+# What the private servers and the Python parts (loader, independent tests) need.
+service_packages=(postgresql redis-server python3-psycopg2 python3-cryptography)
 
 # require_swift: the toolchain is the one thing that is not installed here.
 require_swift() {

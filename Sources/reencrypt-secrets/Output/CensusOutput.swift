@@ -3,7 +3,8 @@ import Verification
 /// Censuses as a table: records by table, column and key id, before and after.
 enum CensusOutput {
     static func text(before: Census, after: Census?) -> String {
-        var table = TextTable(["table", "column", "key", "before"] + (after == nil ? [] : ["after"]))
+        var table = TextTable(
+            ["table", "column", "key"] + (after == nil ? ["records"] : ["before", "after"]))
         let groups = Set(before.records.keys).union(after?.records.keys.map { $0 } ?? [])
         let sorted = groups.sorted { ($0.table, $0.column, $0.label) < ($1.table, $1.column, $1.label) }
         for group in sorted {
