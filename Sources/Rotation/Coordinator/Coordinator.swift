@@ -35,6 +35,14 @@ package final class Coordinator: Sendable {
         var meter = ProgressMeter()
         var cost = BatchCost()
         var splits = 0
+        var recordsPerSecond: Double?
+
+        /// Ranges that may be outstanding: 10,000, or 30 s of work where that is less, so that the queue's
+        /// memory is bounded for a table of any size; never so few that a restart of workers finds none.
+        var window: Int {
+            guard let recordsPerSecond else { return 1_000 }
+            return min(10_000, max(500, Int(30 * recordsPerSecond / Double(max(1, sizer.rows)))))
+        }
     }
 
     package init(
@@ -138,7 +146,8 @@ package final class Coordinator: Sendable {
             do {
                 let enumerator = Enumerator(
                     plan: plan, queue: queue, connection: connection, logger: logger,
-                    rangeRows: { self.pace.withLock { $0.sizer.rows } })
+                    rangeRows: { self.pace.withLock { $0.sizer.rows } },
+                    window: { self.pace.withLock { $0.window } })
                 try await enumerator.enumerate(from: cursor)
                 try await queue.waitUntilDrained()
                 return
@@ -212,7 +221,9 @@ package final class Coordinator: Sendable {
                 rows: cost.rows, bytes: cost.bytes, seconds: cost.seconds,
                 wasSplit: progress.splits > pace.splits)
             pace.splits = progress.splits
-            return pace.meter.read(progress, at: .now)
+            let reading = pace.meter.read(progress, at: .now)
+            pace.recordsPerSecond = reading.recordsPerSecond
+            return reading
         }
         observer.progressed(reading)
         await queue.publish(recordsPerSecond: reading.recordsPerSecond, remaining: reading.remaining)

@@ -15,7 +15,9 @@ struct Enumerator: Sendable {
     let rangeRows: @Sendable () -> Int
 
     /// Ranges that may be outstanding before enumeration waits.
-    static let window = 1_000
+    let window: @Sendable () -> Int
+    /// Ranges that go to the queue at once.
+    private static let pushSize = 250
     static let largestPage = 20_000
     private static let pageBytes = 4_000_000
 
@@ -44,14 +46,27 @@ struct Enumerator: Sendable {
         var cursor = start
         var rows = 1_000
         repeat {
-            try await queue.waitForRoom(below: Self.window)
+            try await queue.waitForRoom(below: window())
             if Task.isCancelled { return }
             let page = try await read(leaf, after: cursor, rows: rows)
-            let reached = EnumerationCursor(leaf: leaf.leaf.oid, after: page.next ?? page.last)
-            try await queue.enqueue(page.ranges, cursor: reached)
+            try await push(page, of: leaf)
+            if Task.isCancelled { return }
             cursor = page.next
             rows = page.bytes > Self.pageBytes ? max(100, rows / 2) : min(Self.largestPage, rows * 2)
         } while cursor != nil
+    }
+
+    /// Pushes a page's ranges, each time with the cursor behind the last of them.
+    private func push(_ page: OldRowPage, of leaf: PlannedLeaf) async throws {
+        var rest = page.ranges[...]
+        repeat {
+            let ranges = Array(rest.prefix(Self.pushSize))
+            rest = rest.dropFirst(Self.pushSize)
+            let reached = rest.isEmpty ? page.next ?? page.last : ranges.last?.last
+            try await queue.enqueue(ranges, cursor: EnumerationCursor(leaf: leaf.leaf.oid, after: reached))
+            if rest.isEmpty { return }
+            try await queue.waitForRoom(below: window())
+        } while !Task.isCancelled
     }
 
     /// Reads a page, trying again while the database is away: the cursor is here.

@@ -9,7 +9,7 @@ local P = string.sub(KEYS[1], 1, -9)
 local PROGRESS, STATE, PENDING, BATCHES = KEYS[1], P .. 'state', P .. 'pending', P .. 'batches'
 local HELD, LEASES, DELAYED, FAILURES = P .. 'held', P .. 'leases', P .. 'delayed', P .. 'failures'
 local WORKERS, EVENTS, SAMPLES, HISTORY = P .. 'workers', P .. 'events', P .. 'samples', P .. 'history'
-local FAILURES_KEPT, MESSAGE_LIMIT = 100000, 65536
+local FAILURES_KEPT, SAMPLES_KEPT, MESSAGE_LIMIT = 100000, 2000, 65536
 local COUNTER = { p = 'batches_pending', l = 'batches_leased', d = 'batches_delayed' }
 
 -- Milliseconds of Redis's own clock: leases never depend on a client's.

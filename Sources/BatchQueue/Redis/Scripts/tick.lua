@@ -5,6 +5,23 @@
 --         batches_pending, records_done, records_total, records_rewrapped, records_superseded, records_failed,
 --         batches_total, batches_leased, batches_delayed, batches_dead, enumeration_done, workers,
 --         sweep, leader, cost: rows, bytes, µs, splits, started_at, messages refused, lease expiries}
+
+-- A ring that always reaches back to the job's start: full, it drops every second sample and samples half as often.
+local function sample(time, rate)
+  local s = redis.call('HMGET', STATE, 'sampled_at', 'sample_interval')
+  local interval = tonumber(s[2] or '1000') or 1000
+  if time - (tonumber(s[1] or '0') or 0) < interval then return end
+  redis.call('LPUSH', SAMPLES, '[' .. int(time) .. ',' .. (redis.call('HGET', PROGRESS, 'records_done') or '0') .. ','
+    .. (rate ~= '' and rate or 'null') .. ']')
+  if redis.call('LLEN', SAMPLES) >= SAMPLES_KEPT then
+    local all = redis.call('LRANGE', SAMPLES, 0, -1)
+    redis.call('DEL', SAMPLES)
+    for i = 1, #all, 2 do redis.call('RPUSH', SAMPLES, all[i]) end
+    interval = interval * 2
+  end
+  redis.call('HSET', STATE, 'sampled_at', int(time), 'sample_interval', int(interval))
+end
+
 local time = now()
 reap()
 local workers = redis.call('ZCOUNT', WORKERS, int(time - 35000), '+inf')
@@ -13,9 +30,7 @@ if mine then
   redis.call('HSET', PROGRESS, 'records_per_second', ARGV[2], 'eta_seconds', ARGV[3], 'workers', workers,
     'updated_at', int(time))
   if ARGV[4] ~= '' and running() then redis.call('HSET', PROGRESS, 'state', ARGV[4]) end
-  redis.call('LPUSH', SAMPLES, '[' .. int(time) .. ',' .. (redis.call('HGET', PROGRESS, 'records_done') or '0') .. ','
-    .. (ARGV[2] ~= '' and ARGV[2] or 'null') .. ']')
-  redis.call('LTRIM', SAMPLES, 0, 1999)
+  sample(time, ARGV[2])
 end
 local s = redis.call('HMGET', STATE, 'job', 'generation', 'next_sequence')
 local p = redis.call('HMGET', PROGRESS, 'batches_done', 'state', 'paused', 'batches_pending', 'records_done',
