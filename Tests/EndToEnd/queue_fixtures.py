@@ -1,0 +1,68 @@
+"""Fixtures of the tests with a queue. A test module takes them with `from queue_fixtures import *`."""
+
+import os
+import tempfile
+
+import pytest
+
+from four_tables import FourTables
+from private_redis import PrivateRedis
+from queue_process import Queue, QueueTool
+from secrets_table import SecretsTable
+
+ROWS = int(os.environ.get("REENCRYPT_TEST_ROWS", 40_000))
+
+__all__ = ["ROWS", "redis_server", "queue", "queue_tool", "back", "table", "tables", "make_queue_tool"]
+
+
+@pytest.fixture
+def redis_server():
+    """A server of the test's own: it may be killed, stopped and emptied."""
+    with tempfile.TemporaryDirectory(prefix="reencrypt-redis-") as directory:
+        with PrivateRedis(directory) as server:
+            yield server
+
+
+@pytest.fixture
+def queue(redis_server):
+    queue = Queue(redis_server)
+    yield queue
+    queue.redis.close()
+
+
+@pytest.fixture
+def make_queue_tool(make_tool, database, queue):
+    def make(database_url=None, on=queue, **keys) -> QueueTool:
+        return QueueTool(make_tool(database_url or database.url, **keys), on)
+
+    return make
+
+
+@pytest.fixture
+def queue_tool(make_queue_tool):
+    """From kek-v1 to kek-v2."""
+    return make_queue_tool()
+
+
+@pytest.fixture
+def back(make_queue_tool, kek_v1, kek_v2):
+    """The rollback: from kek-v2 to kek-v1."""
+    return make_queue_tool(primary=kek_v1, previous=[kek_v2])
+
+
+@pytest.fixture
+def table(database, queue_tool, back, kek_v1):
+    """One small table under kek-v1, in both tools' catalogs."""
+    table = SecretsTable(database).create().fill(kek_v1, range(2_000))
+    for one in (queue_tool, back):
+        one.tool.write_catalog(table)
+    return table
+
+
+@pytest.fixture
+def tables(database, queue_tool, back, kek_v1):
+    """Four tables of different shapes under kek-v1, in both tools' catalogs."""
+    tables = FourTables(database).create(kek_v1, ROWS)
+    for one in (queue_tool, back):
+        one.tool.write_catalog(*tables.catalog_entries)
+    return tables

@@ -1,0 +1,153 @@
+"""A TCP proxy between the tool and Redis that reads what passes and meddles with it.
+
+It takes one request at a time from a client, asks `rule` what to do with it, and passes the answer back. A request
+is told by the name of its command, or of its script: Redis knows scripts by their SHA-1 alone, so the names come
+from the sources.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+import socket
+import threading
+import time
+
+from resp_client import RedisAway, RespReader
+from statement_proxy import _reset as reset
+
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "Sources/BatchQueue/Redis/Scripts"
+
+
+def script_names() -> dict:
+    """SHA-1 → name, as the tool sends them: a prelude stands in front of each."""
+    prelude = (SCRIPTS / "prelude.lua").read_bytes()
+    files = [file for file in SCRIPTS.glob("*.lua") if file.stem != "prelude"]
+    return {hashlib.sha1(prelude + file.read_bytes()).hexdigest(): file.stem for file in files}
+
+
+@dataclasses.dataclass
+class Request:
+    """`name`: the script's, else the command's in capitals. `arguments`: ARGV of a script, else what follows."""
+
+    name: str
+    arguments: list
+    answer: object = None
+
+
+# What a rule may say; None passes the request, and its answer, on.
+DROP_REQUEST = "the connection is reset before the server has heard of it"
+DROP_ANSWER = "the server does it, the client's connection is reset instead of an answer"
+SWALLOW_ANSWER = "the server does it, the answer never comes; the connection stays open"
+
+
+@dataclasses.dataclass
+class Answer:
+    """The client gets these bytes; the server never hears of the request."""
+
+    raw: bytes
+
+
+class RespProxy:
+    """`rule(request)` is asked before a request is passed and may wait; `requests` are kept with their answers
+    where `keeps(name)`. `delay`: seconds that each request takes longer."""
+
+    def __init__(self, port, rule=None, keeps=lambda name: False, delay=0.0):
+        self.upstream = ("127.0.0.1", port)
+        self.rule = rule
+        self.keeps = keeps
+        self.delay = delay
+        self.requests = []
+        self._names = script_names()
+        self._mutex = threading.Lock()
+        self._sockets = set()
+        self._closed = False
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._closed = True
+        self._listener.close()
+        self.drop_all()
+
+    def drop_all(self):
+        with self._mutex:
+            sockets, self._sockets = self._sockets, set()
+        for one in sockets:
+            reset(one)
+
+    def kept(self, name, answer=None) -> list:
+        """The requests of this name that have been answered; those answered so."""
+        with self._mutex:
+            return [
+                request
+                for request in self.requests
+                if request.name == name and (answer is None or request.answer == answer)
+            ]
+
+    def _accept(self):
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self.upstream)
+            except OSError:
+                reset(client)
+                continue
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._mutex:
+                self._sockets |= {client, server}
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _serve(self, client, server):
+        said, answered = RespReader(client), RespReader(server)
+        try:
+            while True:
+                words = said.read()
+                if not self._pass_on(self._request(words), said.raw, client, server, answered):
+                    return
+        except (OSError, RedisAway, ValueError):
+            return
+        finally:
+            with self._mutex:
+                self._sockets -= {client, server}
+            reset(client)
+            server.close()
+
+    def _request(self, words) -> Request:
+        command = words[0].decode().upper()
+        if command not in ("EVALSHA", "EVAL"):
+            return Request(command, words[1:])
+        digest = words[1].decode() if command == "EVALSHA" else hashlib.sha1(words[1]).hexdigest()
+        if digest not in self._names:
+            raise ValueError("a script that the sources do not know: build the tool again")
+        return Request(self._names[digest], words[3 + int(words[2]) :])
+
+    def _pass_on(self, request, raw, client, server, answered) -> bool:
+        action = self.rule(request) if self.rule else None
+        if action is DROP_REQUEST:
+            return False
+        if isinstance(action, Answer):
+            client.sendall(action.raw)
+            return True
+        if self.delay:
+            time.sleep(self.delay)
+        server.sendall(raw)
+        request.answer = answered.read()
+        if self.keeps(request.name):
+            with self._mutex:
+                self.requests.append(request)
+        if action is DROP_ANSWER:
+            return False
+        if action is not SWALLOW_ANSWER:
+            client.sendall(answered.raw)
+        return True

@@ -1,0 +1,161 @@
+"""What Redis counts is what the database shows, and what was acknowledged; whatever the wire and the workers do."""
+
+import signal
+
+import pytest
+
+from queue_fixtures import *  # noqa: F403
+from queue_process import repeating, tally
+from resp_proxy import DROP_ANSWER, DROP_REQUEST, RespProxy
+from waiting import wait_until
+
+
+def is_acknowledgement(name):
+    return name == "acknowledge"
+
+
+def counted_records(proxies) -> int:
+    """The sum of what Redis has answered `counted` to, as it went by."""
+    return sum(int(request.arguments[3]) for proxy in proxies for request in proxy.kept("acknowledge", b"counted"))
+
+
+def finished(queue, fall, *, exactly=True) -> dict:
+    """The job's progress, which must bear out the fall of the census."""
+    progress = queue.progress()
+    assert progress["state"] == "complete"
+    assert progress["records_failed"] == 0
+    if exactly:
+        assert progress["records_rewrapped"] == fall
+        assert progress["records_superseded"] == 0
+    assert progress["records_rewrapped"] + progress["records_superseded"] == fall
+    assert progress["records_done"] == progress["records_total"]
+    assert progress["batches_done"] == progress["batches_total"]
+    return progress
+
+
+def test_counts_agree_with_any_number_of_workers(queue, queue_tool, back, tables, kek_v1, kek_v2):
+    """Forth and back, so that each number of workers has all records to do."""
+    for round_number, workers in enumerate([1, 2, 4, 8]):
+        tool, old, new = [(queue_tool, kek_v1, kek_v2), (back, kek_v2, kek_v1)][round_number % 2]
+        before = tables.count_under(old)
+        with RespProxy(queue.server.port, keeps=is_acknowledgement) as proxy:
+            coordinator = tool.coordinator("--batch-size", 100)
+            hands = [
+                tool.worker("--concurrency", 1, "--exit-when-done", redis_port=proxy.port) for _ in range(workers)
+            ]
+            coordinator.wait().expect(0)
+            outcomes = [hand.wait(20).expect(0) for hand in hands]
+        fall = before - tables.count_under(old)
+        assert fall == before == tables.records == tables.count_under(new)
+        finished(queue, fall)
+        assert counted_records([proxy]) == fall
+        assert sum(tally(outcome)["rewrapped"] for outcome in outcomes) == fall
+    tables.assert_opens_with(kek_v1)
+
+
+def test_dropped_acknowledgements(queue, queue_tool, tables, kek_v1, kek_v2):
+    """Every tenth never reaches Redis, and of every tenth the answer is lost: workers resend until they are told."""
+    seen = []
+
+    def drop_some(request):
+        if request.name != "acknowledge":
+            return None
+        seen.append(request)
+        return {3: DROP_REQUEST, 8: DROP_ANSWER}.get(len(seen) % 10)
+
+    with RespProxy(queue.server.port, drop_some, keeps=is_acknowledgement) as proxy:
+        coordinator = queue_tool.coordinator("--batch-size", 100)
+        hands = [queue_tool.worker("--exit-when-done", redis_port=proxy.port) for _ in range(3)]
+        coordinator.wait().expect(0)
+        tallies = [tally(hand.wait(20).expect(0)) for hand in hands]
+    fall = tables.records - tables.count_under(kek_v1)
+    assert fall == tables.records
+    progress = finished(queue, fall)
+    assert counted_records([proxy]) == fall
+    duplicates = len(proxy.kept("acknowledge", b"duplicate"))
+    assert duplicates >= progress["batches_done"] // 12, "no answer was dropped"
+    assert sum(one["duplicate"] for one in tallies) == duplicates
+    assert sum(one["counted"] for one in tallies) == progress["batches_done"] - duplicates
+
+
+def test_workers_killed_between_commit_and_acknowledgement(queue, queue_tool, tables, kek_v1, kek_v2):
+    caught = []
+
+    def hold(request):
+        if request.name == "acknowledge":
+            caught.append(request)
+            return DROP_REQUEST
+        return None
+
+    coordinator = queue_tool.coordinator("--batch-size", 100)
+    lost = 0
+    for _ in range(3):
+        caught.clear()
+        with RespProxy(queue.server.port, hold) as proxy:
+            victim = queue_tool.worker("--concurrency", 1, redis_port=proxy.port)
+            wait_until(lambda: caught, "a transaction is committed and about to be acknowledged")
+            victim.kill()
+        lost += int(caught[0].arguments[3])
+        queue.expire_leases()
+    survivor = queue_tool.worker("--exit-when-done")
+    coordinator.wait().expect(0)
+    survivor.wait(20).expect(0)
+    fall = tables.records - tables.count_under(kek_v1)
+    assert fall == tables.records
+    progress = finished(queue, fall, exactly=False)
+    assert progress["records_superseded"] == lost > 0
+
+
+def test_every_batch_delivered_twice_overlapping(queue, queue_tool, tables, kek_v1, kek_v2):
+    """Each lease runs out as soon as it is seen, so that a second lane has the range while the first works on it."""
+    expired = set()
+
+    def expire():
+        fresh = [sequence for sequence in queue.leases() if sequence not in expired]
+        queue.expire_leases(fresh)
+        expired.update(fresh)
+
+    with repeating(expire, interval=0.001):
+        coordinator = queue_tool.coordinator("--batch-size", 250)
+        hands = [queue_tool.worker("--exit-when-done") for _ in range(3)]
+        coordinator.wait(90).expect(0)
+    for hand in hands:
+        hand.wait(20).expect(0)
+    fall = tables.records - tables.count_under(kek_v1)
+    assert fall == tables.records
+    finished(queue, fall, exactly=False)
+    assert int(queue.redis.command("HGET", queue.key("state"), "lease_expiries")) > 50, "nothing was delivered twice"
+    tables.assert_opens_with(kek_v2)
+
+
+@pytest.mark.watchdog(150)
+def test_late_acknowledgement_of_a_stopped_worker(queue, queue_tool, tables, kek_v1):
+    """Stopped with a committed range in hand, its lease runs out, another delivers it again, then it wakes."""
+    import threading
+
+    may_pass, caught = threading.Event(), []
+
+    def hold(request):
+        if request.name == "acknowledge" and not may_pass.is_set():
+            caught.append(request)
+            may_pass.wait(60)
+        return None
+
+    coordinator = queue_tool.coordinator("--batch-size", 100)
+    with RespProxy(queue.server.port, hold, keeps=is_acknowledgement) as proxy:
+        late = queue_tool.worker("--concurrency", 1, "--exit-when-done", redis_port=proxy.port)
+        wait_until(lambda: caught, "a transaction is committed and about to be acknowledged")
+        late.send(signal.SIGSTOP)
+        queue.expire_leases()
+        other = queue_tool.worker("--concurrency", 1)
+        queue.wait_until_done(tables.records // 2)
+        may_pass.set()
+        late.send(signal.SIGCONT)
+        coordinator.wait().expect(0)
+        told = late.wait(20).expect(0)
+        other.send(signal.SIGTERM)
+        other.wait(15).expect(143)
+    fall = tables.records - tables.count_under(kek_v1)
+    progress = finished(queue, fall, exactly=False)
+    assert progress["records_superseded"] == int(caught[0].arguments[3])
+    assert tally(told)["duplicate"] == 1
