@@ -140,7 +140,8 @@ package actor RedisWorkerQueue: BatchQueue {
             range.blockedSince = blockedSince
             body = try BatchMessage.body(range)
         }
-        return try await report(lease, QueueScripts.handBack, [milliseconds(delay), .text(body)])
+        return try await report(
+            lease, QueueScripts.handBack, [milliseconds(delay), .text(body), .integer(lease.deliveries)])
     }
 
     package func split(_ lease: Lease, into parts: [BatchRange]) async throws -> AcknowledgeAnswer {

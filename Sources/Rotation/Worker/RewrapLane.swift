@@ -143,13 +143,13 @@ package actor RewrapLane {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 100...500)), blockedSince: range.blockedSince,
-                reason: "a new job is about to take the table")
+                cause: .unled, reason: "a new job is about to take the table")
         }
         guard opened[3].bool(0, 0) == false else {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 500...1_500)), blockedSince: range.blockedSince,
-                reason: "nobody leads this job")
+                cause: .unled, reason: "nobody leads this job")
         }
 
         let locked = opened[2]
@@ -225,7 +225,7 @@ package actor RewrapLane {
         let isLong = now - since >= Self.stuckLimit
         let who = isLong ? try blockers(range, leaf, session) : "others"
         return .handBack(
-            after: Backoff.whileBlocked(since: since), blockedSince: since,
+            after: Backoff.whileBlocked(since: since), blockedSince: since, cause: .locked,
             reason: "rows are locked by \(who)")
     }
 
@@ -259,7 +259,8 @@ package actor RewrapLane {
     ) throws -> RangeOutcome {
         if error.isRetriable || error.needsOperator { return Self.outcomeWithoutSession(of: error, lease) }
         if error.sqlState == .queryCanceled, stop.withLock({ $0.isStopping }) {
-            return .handBack(after: .zero, blockedSince: lease.range.blockedSince, reason: "stopping")
+            return .handBack(
+                after: .zero, blockedSince: lease.range.blockedSince, cause: .stopping, reason: "stopping")
         }
         return try split(lease, leaf, session, because: "cannot be stored: \(error)")
     }
@@ -290,6 +291,7 @@ package actor RewrapLane {
         if error.needsOperator { return .needsOperator(reason: error.description) }
         return .handBack(
             after: Backoff.afterError(deliveries: lease.deliveries), blockedSince: lease.range.blockedSince,
+            cause: .failure,
             reason: error.description)
     }
 

@@ -67,11 +67,11 @@ package final class Worker: Sendable {
         case .done(let result):
             lastProgress.withLock { $0 = .now }
             try await accept(queue.acknowledge(lease, result), lease)
-        case .handBack(let delay, let blockedSince, let reason):
+        case .handBack(let delay, let blockedSince, let cause, let reason):
             logger.debug("Range handed back", metadata: metadata(lease, reason))
-            if let blockedSince { sayThatRowsAreLocked(lease, since: blockedSince, reason) }
+            if let blockedSince, cause == .locked { sayThatRowsAreLocked(lease, since: blockedSince, reason) }
             try await accept(queue.handBack(lease, after: delay, blockedSince: blockedSince), lease)
-            try checkPatience(blocked: blockedSince != nil, reason)
+            try checkPatience(failed: cause == .failure, reason)
         case .split(let parts):
             lastProgress.withLock { $0 = .now }
             logger.debug("Range split", metadata: metadata(lease, "into \(parts.count)"))
@@ -106,9 +106,9 @@ package final class Worker: Sendable {
         }
     }
 
-    private func checkPatience(blocked: Bool, _ reason: String) throws {
+    private func checkPatience(failed: Bool, _ reason: String) throws {
         let idle = lastProgress.withLock { last in
-            if blocked { last = .now }
+            if !failed { last = .now }
             return ContinuousClock.now - last
         }
         if idle > Self.patience {

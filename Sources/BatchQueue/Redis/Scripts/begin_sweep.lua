@@ -2,7 +2,7 @@
 -- ARGV: token, generation, 'sweep' | 'redraw', sweep's number, old records by the opening census
 -- Reply: 'ok' | 'not leader'
 if not leads(ARGV[1]) then return 'not leader' end
-redis.call('DEL', PENDING, BATCHES, HELD, LEASES, DELAYED, FAILURES)
+redis.call('DEL', PENDING, BATCHES, HELD, LEASES, DELAYED, VOID, FAILURES)
 local keys = { PROGRESS }
 for _, name in ipairs(cjson.decode(redis.call('HGET', STATE, 'tables') or '[]')) do
   keys[#keys + 1] = P .. 'progress:' .. name

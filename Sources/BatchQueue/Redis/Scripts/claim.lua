@@ -34,8 +34,7 @@ while taken < tonumber(ARGV[1]) and refused < 100 do
     redis.call('HSET', HELD, sequence, message)
     for _, item in ipairs({ sequence, b.deliveries, b.crashes, message }) do reply[#reply + 1] = tostring(item) end
     taken = taken + 1
-  elseif b == nil and sequence ~= '' and m.generation == generation()
-    and tonumber(sequence) <= tonumber(redis.call('HGET', STATE, 'next_sequence') or '0') then
+  elseif b == nil and m.generation == generation() and redis.call('SREM', VOID, sequence) == 1 then
     -- Counted after its lease had run out: its second copy is void.
   else
     refused = refused + 1

@@ -4,10 +4,12 @@
 -- state     hash, ours alone: generation, next_sequence, pushes, cursor, leader, job record
 -- batches   hash: sequence -> state|deliveries|crashes|records|sha1 of the message|table; state is
 --           p (pending), l (leased), d (delayed). A batch is here from its enqueueing until it is counted.
+-- void      set: sequences of counted batches whose message is still in the list
 -- held      hash: sequence -> message, of leased and delayed batches; pending ones have theirs in the list
 local P = string.sub(KEYS[1], 1, -9)
 local PROGRESS, STATE, PENDING, BATCHES = KEYS[1], P .. 'state', P .. 'pending', P .. 'batches'
 local HELD, LEASES, DELAYED, FAILURES = P .. 'held', P .. 'leases', P .. 'delayed', P .. 'failures'
+local VOID = P .. 'void'
 local WORKERS, EVENTS, SAMPLES, HISTORY = P .. 'workers', P .. 'events', P .. 'samples', P .. 'history'
 local FAILURES_KEPT, SAMPLES_KEPT, MESSAGE_LIMIT = 100000, 2000, 65536
 local COUNTER = { p = 'batches_pending', l = 'batches_leased', d = 'batches_delayed' }
@@ -62,6 +64,7 @@ end
 
 -- Takes a batch out of whatever it is in. A pending one's message stays in the list, where it is void.
 local function take_out(b)
+  if b.state == 'p' then redis.call('SADD', VOID, b.sequence) end
   if b.state == 'l' then redis.call('ZREM', LEASES, b.sequence) end
   if b.state == 'd' then redis.call('ZREM', DELAYED, b.sequence) end
   redis.call('HDEL', HELD, b.sequence)
