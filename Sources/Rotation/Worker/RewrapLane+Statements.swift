@@ -1,0 +1,136 @@
+import BatchQueue
+import Catalog
+import Envelope
+import Postgres
+
+/// The statements around a range's rows, and what their answers say.
+extension RewrapLane {
+    func send(_ statement: PreparedStatement, _ session: PostgresSession) throws {
+        parameters.removeAll()
+        try session.send(statement, &parameters)
+    }
+
+    func send(
+        _ statement: PreparedStatement, _ range: BatchRange, _ session: PostgresSession
+    ) throws {
+        setParameters(to: range)
+        try session.send(statement, &parameters)
+    }
+
+    func setParameters(to range: BatchRange) {
+        parameters.removeAll()
+        for id in range.first { parameters.append(text: id) }
+        for id in range.last { parameters.append(text: id) }
+    }
+
+    func identify(
+        _ rows: [Int], _ locked: PostgresResult, _ leaf: PlannedLeaf, _ session: PostgresSession
+    ) throws -> PostgresResult? {
+        try sendIdentify(rows, locked, leaf, session)
+        try session.submit()
+        return try session.collect().first
+    }
+
+    /// - Parameter lockedRows: by their number in `locked`, in ascending order; one may stand twice.
+    func sendIdentify(
+        _ lockedRows: [Int], _ locked: PostgresResult, _ leaf: PlannedLeaf, _ session: PostgresSession
+    ) throws {
+        var rows = BinaryArray(of: .tid)
+        var last: Int?
+        for row in lockedRows where row != last {
+            if let ctid = locked.bytes(row, 0) { rows.append(ctid) }
+            last = row
+        }
+        parameters.removeAll()
+        parameters.append(array: &rows)
+        try session.send(leaf.statements.identify, &parameters)
+    }
+
+    func records(
+        _ failures: [RowRewriter.Failure], _ locked: PostgresResult, _ identified: PostgresResult,
+        _ leaf: PlannedLeaf
+    ) -> [RecordFailure] {
+        var ids: [[UInt8]: [String]] = [:]
+        for row in 0..<identified.rowCount {
+            guard let ctid = identified.bytes(row, 0) else { continue }
+            ids[Array(ctid)] = leaf.table.idColumns.indices.map { identified.string(row, $0 + 1) ?? "" }
+        }
+        // The catalog's order of the id columns and the index's may differ.
+        let order = leaf.leaf.rangeColumns.map { column in
+            leaf.table.idColumns.firstIndex { $0.name == column.name } ?? 0
+        }
+        return failures.map { failure in
+            let id = locked.bytes(failure.row, 0).flatMap { ids[Array($0)] } ?? []
+            return RecordFailure(
+                table: leaf.table.name, id: id, column: leaf.table.columns[failure.column].name,
+                keyID: failure.keyID, reason: failure.reason,
+                range: id.isEmpty ? nil : Self.range(of: leaf, order.map { id[$0] }))
+        }
+    }
+
+    /// One row as a range.
+    static func range(of leaf: PlannedLeaf, _ rangeID: [String]) -> BatchRange {
+        BatchRange(
+            table: leaf.table.name, leaf: leaf.leaf.oid, first: rangeID, last: rangeID, records: 1, rows: 1)
+    }
+
+    /// How many records of a result (ctid, then the columns) are old, by parsing.
+    func countOld(_ result: PostgresResult, _ leaf: PlannedLeaf, _ rewriter: RowRewriter) -> Int {
+        var count = 0
+        for row in 0..<result.rowCount {
+            for (index, column) in leaf.table.columns.enumerated() {
+                if let value = result.bytes(row, index + 1), !rewriter.isCurrent(value, column.type) {
+                    count += 1
+                }
+            }
+        }
+        return count
+    }
+
+    struct OldRow {
+        let rangeID: [String]
+        let id: [String]
+        /// Columns that hold an old value, with the key id it claims.
+        let oldColumns: [(column: Int, keyID: String?)]
+    }
+
+    func readRows(
+        _ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession
+    ) throws -> [OldRow] {
+        guard let rewriter else { return [] }
+        setParameters(to: range)
+        let result = try session.query(leaf.statements.readOldWithIDs, &parameters)
+        let ids = leaf.statements.idCount
+        return (0..<result.rowCount).compactMap { row in
+            var old: [(column: Int, keyID: String?)] = []
+            for (index, column) in leaf.table.columns.enumerated() {
+                if let value = result.bytes(row, 2 * ids + index), !rewriter.isCurrent(value, column.type) {
+                    old.append((index, rewriter.label(of: value, column.type)))
+                }
+            }
+            if old.isEmpty { return nil }
+            return OldRow(
+                rangeID: (0..<ids).map { result.string(row, $0) ?? "" },
+                id: (0..<ids).map { result.string(row, ids + $0) ?? "" }, oldColumns: old)
+        }
+    }
+
+    func blockers(
+        _ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession
+    ) throws -> String {
+        setParameters(to: range)
+        let result = try session.query(leaf.statements.blockers, &parameters)
+        let names = (0..<result.rowCount).map { row in
+            "pid \(result.integer(row, 0) ?? 0) (application_name '\(result.string(row, 1) ?? "")', user "
+                + "'\(result.string(row, 2) ?? "")', transaction open for \(result.integer(row, 3) ?? 0) s)"
+        }
+        return names.isEmpty ? "sessions that pg_locks does not show" : names.joined(separator: ", ")
+    }
+
+    func endStuckSessions(_ leaf: PlannedLeaf, _ session: PostgresSession) throws {
+        let now = ContinuousClock.now
+        if let lastStuckCheck, now - lastStuckCheck < .seconds(5) { return }
+        lastStuckCheck = now
+        _ = try AdvisoryLock.endStuckSessions(at: .gate(leaf.table.lockOID), session)
+    }
+}
