@@ -16,9 +16,13 @@ package struct QueueSnapshot: Sendable {
     /// Messages on the list that were none of ours.
     package let messagesRefused: Int
     package let leaseExpiries: Int
+    let pushes: Int
+    /// Whether each batch that the counters name is where its state says. Scripts are atomic, so anything else
+    /// means that a key was lost.
+    let isWhole: Bool
 
     init(tick reply: [RedisReply]) throws {
-        guard reply.count >= 29 else { throw RedisError(.unexpectedAnswer, "a tick was answered in part") }
+        guard reply.count >= 34 else { throw RedisError(.unexpectedAnswer, "a tick was answered in part") }
         job = try reply[1].text()
         generation = try reply[2].text()
         nextSequence = try reply[3].integer()
@@ -48,5 +52,11 @@ package struct QueueSnapshot: Sendable {
             seconds: Double(try reply[24].integer()) / 1_000_000)
         progress.splits = try reply[25].integer()
         self.progress = progress
+        pushes = try reply[29].integer()
+        isWhole =
+            try reply[30].integer() == progress.batchesOutstanding
+            && reply[31].integer() == progress.batchesLeased
+            && reply[32].integer() == progress.batchesDelayed
+            && reply[33].integer() == progress.batchesLeased + progress.batchesDelayed
     }
 }

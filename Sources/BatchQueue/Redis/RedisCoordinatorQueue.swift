@@ -104,8 +104,10 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
     /// Ends the job with its report, for history.
     /// - Parameter state: `complete`, `incomplete`, `cancelled`.
     package func finish(_ state: String, report: String) async throws {
-        try await demandLead(
-            run(QueueScripts.finishJob, [.text(token), .text(state), .text(report), 20]))
+        try await restoringJob {
+            try await demandLead(
+                run(QueueScripts.finishJob, [.text(token), .text(state), .text(report), 20]))
+        }
     }
 
     /// Shows a census: for each table, column and key id its records.
@@ -115,29 +117,54 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
             arguments.append(.text(try JSONText.encode(group)))
             arguments.append(.integer(records))
         }
-        try await demandLead(run(QueueScripts.census, arguments))
+        let all = arguments
+        try await restoringJob { try await demandLead(run(QueueScripts.census, all)) }
     }
 
     // MARK: Sweeps
 
     package func beginSweep(oldRecords: Int) async throws {
-        sweep += 1
         openingRecords = oldRecords
-        try await draw("sweep")
+        let next = sweep + 1
+        try await restoringJob { try await draw("sweep", sweep: next) }
     }
 
     package func redraw() async throws {
-        let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
-        if try reply[0].text() != job.id { try await beginJob() }
-        try await draw("redraw")
+        try await restoreJob()
+        try await restoringJob { try await draw("redraw", sweep: sweep) }
     }
 
-    private func draw(_ kind: String) async throws {
+    /// Repeats what Redis has lost the job for, or loses it once more meanwhile.
+    private func restoringJob(_ body: () async throws -> Void) async throws {
+        while true {
+            do {
+                return try await body()
+            } catch is GenerationLost {
+                try await restoreJob()
+            }
+        }
+    }
+
+    private func restoreJob() async throws {
+        while true {
+            do {
+                let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
+                if try reply[0].text() != job.id { try await beginJob() }
+                return
+            } catch is GenerationLost {
+                // Lost again between the two.
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    private func draw(_ kind: String, sweep: Int) async throws {
         let fresh = Self.randomNumber()
         try await demandLead(
             run(
                 QueueScripts.beginSweep,
                 [.text(token), .text(fresh), .text(kind), .integer(sweep), .integer(openingRecords)]))
+        self.sweep = sweep
         generation = fresh
         pushes = 0
         cursorReached = nil
@@ -210,7 +237,7 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
         let snapshot = try QueueSnapshot(tick: reply)
         guard snapshot.job == job.id, snapshot.generation == generation || generation.isEmpty,
             snapshot.nextSequence >= highest.nextSequence,
-            snapshot.progress.batchesDone >= highest.batchesDone
+            snapshot.progress.batchesDone >= highest.batchesDone, snapshot.pushes >= pushes, snapshot.isWhole
         else { throw GenerationLost() }
         if snapshot.leader != token { throw LeadershipTaken() }
         highest = Mark(

@@ -83,9 +83,9 @@ package final class Coordinator: Sendable {
                 try await sweep(latest.oldRecords(target: target), resuming: resumes)
                 resumes = false
                 if Task.isCancelled { return try await result(.stopped, before, nil) }
-                try await queue.beginVerification()
+                try await steadily { try await queue.beginVerification() }
                 latest = try await takeCensus()
-                let progress = try await queue.progress()
+                let progress = try await steadily { try await queue.progress() }
                 let remaining = latest.oldRecords(target: target)
                 logger.info(
                     "Sweep \(progress.sweep) is through: \(remaining) old records remain by a fresh census")
@@ -120,7 +120,7 @@ package final class Coordinator: Sendable {
 
     private func sweep(_ oldRecords: Int, resuming: Bool) async throws {
         if !resuming { try await queue.beginSweep(oldRecords: oldRecords) }
-        let done = try await queue.progress().recordsDone
+        let done = try await steadily { try await queue.progress().recordsDone }
         pace.withLock { $0.meter.beginSweep(oldRecords: oldRecords, done: done) }
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -137,6 +137,18 @@ package final class Coordinator: Sendable {
             group.cancelAll()
         }
         await observe()
+    }
+
+    /// Does what needs the queue, from a fresh generation where it has lost data.
+    private func steadily<R>(_ body: () async throws -> R) async throws -> R {
+        while true {
+            do {
+                return try await body()
+            } catch is GenerationLost {
+                logger.warning("The queue has lost data; going on under a fresh generation")
+                try await queue.redraw()
+            }
+        }
     }
 
     /// Enumerates and waits until everything is done, from the start again whenever the queue lost data.

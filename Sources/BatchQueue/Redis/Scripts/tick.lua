@@ -4,7 +4,8 @@
 -- Reply: {leads (0/1), job, generation, next_sequence, batches_done, state, paused, length of pending,
 --         batches_pending, records_done, records_total, records_rewrapped, records_superseded, records_failed,
 --         batches_total, batches_leased, batches_delayed, batches_dead, enumeration_done, workers,
---         sweep, leader, cost: rows, bytes, µs, splits, started_at, messages refused, lease expiries}
+--         sweep, leader, cost: rows, bytes, µs, splits, started_at, messages refused, lease expiries,
+--         pushes, batches that are known, and of those leased, delayed and held}
 
 -- A ring that always reaches back to the job's start: full, it drops every second sample and samples half as often.
 local function sample(time, rate)
@@ -47,4 +48,9 @@ for _, item in ipairs({ more[1] or '0', cost[7] or '', cost[1] or '0', cost[2] o
   more[2] or '', cost[5] or '0', cost[6] or '0' }) do
   reply[#reply + 1] = item
 end
+reply[#reply + 1] = redis.call('HGET', STATE, 'pushes') or '0'
+reply[#reply + 1] = redis.call('HLEN', BATCHES)
+reply[#reply + 1] = redis.call('ZCARD', LEASES)
+reply[#reply + 1] = redis.call('ZCARD', DELAYED)
+reply[#reply + 1] = redis.call('HLEN', HELD)
 return reply
