@@ -61,7 +61,7 @@ struct RedisQueueUnderTest: Sendable {
             connection, queue: name,
             job: RedisCoordinatorQueue.JobDescription(
                 id: job, record: "{}", recordCode: "00", targetKeyID: "kek-v2", mode: "rewrap", tables: ["t"]),
-            onTrouble: { _ in })
+            stillLeads: { true }, onTrouble: { _ in })
     }
 
     static func worker(_ connection: RedisConnection, _ name: QueueName, _ job: String) -> RedisWorkerQueue {

@@ -11,6 +11,7 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
     /// Names this leader; a frozen one that wakes has another.
     private let token: String
     private let onTrouble: @Sendable (RedisError) -> Void
+    private let stillLeads: @Sendable () async -> Bool
 
     private var generation = ""
     private var pushes = 0
@@ -53,10 +54,14 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
         }
     }
 
+    /// - Parameter stillLeads: whether PostgreSQL's locks are held at this moment. Redis follows them: what
+    ///   looks like lost data may as well be the job of whoever leads now.
     package init(
         _ connection: RedisConnection, queue: QueueName, job: JobDescription,
+        stillLeads: @escaping @Sendable () async -> Bool,
         onTrouble: @escaping @Sendable (RedisError) -> Void
     ) {
+        self.stillLeads = stillLeads
         self.connection = connection
         self.queue = queue
         self.job = job
@@ -99,6 +104,14 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
                     .text(tables),
                 ]))
         highest = Mark()
+    }
+
+    /// Whether Redis names this coordinator as the leader of this job: nobody else has led since.
+    /// - Throws: `LeadershipTaken` where it does not.
+    package func confirmLead() async throws {
+        let reply = try await run(QueueScripts.tick, ["", "", "", ""]).elements()
+        let snapshot = try QueueSnapshot(tick: reply)
+        guard snapshot.leader == token, snapshot.job == job.id else { throw LeadershipTaken() }
     }
 
     /// Ends the job with its report, for history.
@@ -148,6 +161,7 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
     private func restoreJob() async throws {
         while true {
             do {
+                guard await stillLeads() else { throw LeadershipTaken() }
                 let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
                 if try reply[0].text() != job.id { try await beginJob() }
                 return

@@ -80,7 +80,7 @@ package actor RedisWorkerQueue: BatchQueue {
             let state = try reply[0].text()
             guard try reply[3].text() == job, Self.isRunning(state) else { return nil }
             tally.refusedMessages += try reply[5].integer()
-            if reply.count >= 10, let lease = try take(reply) { return lease }
+            if reply.count >= 10, let lease = try await take(reply) { return lease }
             do {
                 try await Task.sleep(for: .milliseconds(Int.random(in: pause / 2...pause)))
             } catch {
@@ -95,14 +95,36 @@ package actor RedisWorkerQueue: BatchQueue {
         state == "enumerating" || state == "draining" || state == "verifying"
     }
 
-    private func take(_ reply: [RedisReply]) throws -> Lease? {
+    /// Gives up a message that is no range.
+    private func refuse(_ message: [UInt8], _ sequence: UInt64, _ generation: String) async throws {
+        tally.refusedMessages += 1
+        let failure = RecordFailure(
+            table: "?", id: ["message \(sequence)"], column: "*", keyID: nil,
+            reason: "the queue holds a message that is no range: damaged, forged, or of another version")
+        let arguments: [RedisArgument] = [
+            .text(generation), .text("\(sequence)"), .bytes(message), .text(try FailureEntry.field(failure)),
+            .text(try FailureEntry.value(failure, records: 0, isDead: true)),
+        ]
+        _ = try await run(QueueScripts.bury, arguments)
+        onFailure(failure)
+    }
+
+    private func take(_ reply: [RedisReply]) async throws -> Lease? {
         let generation = try reply[4].text()
         let message = try reply[9].bytes()
         guard let sequence = UInt64(try reply[6].text()), let number = UInt64(generation, radix: 16) else {
             throw RedisError(.unexpectedAnswer, "a claim was answered with a number that is none")
         }
+        let range: BatchRange
+        do {
+            range = try BatchMessage.range(message)
+        } catch {
+            // Booked like any other, yet no range: it would meet every worker in turn.
+            try await refuse(message, sequence, generation)
+            return nil
+        }
         let lease = Lease(
-            sequence: sequence, generation: number, range: try BatchMessage.range(message),
+            sequence: sequence, generation: number, range: range,
             deliveries: try reply[7].integer(), crashes: try reply[8].integer())
         inHand[sequence] = (lease, generation, message)
         return lease

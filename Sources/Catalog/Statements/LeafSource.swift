@@ -38,6 +38,13 @@ struct LeafSource {
             """
     }
 
+    /// Reads no value: what makes a value unreadable must not keep its range from being cut.
+    var readIDs: String {
+        let ids = rangeColumns.map { "t.\(SQLIdentifier.quoted($0.name))::text" }
+        return
+            "SELECT \(ids.joined(separator: ", ")) FROM ONLY \(leaf) AS t WHERE \(inRange) ORDER BY \(order)"
+    }
+
     var update: String {
         let names = columns.indices.map { "v\($0)" }
         let assignments = zip(columns, names).map { column, name in

@@ -21,6 +21,8 @@ package struct LeafStatements: Sendable {
     /// The rows of a range that hold an old value, with their range ids as text, the catalog's ids as text,
     /// then each column.
     package let readOldWithIDs: PreparedStatement
+    /// The range ids of all rows of a range, as text, without their values.
+    package let readIDs: PreparedStatement
     /// Who holds the row locks in a range: pid, application_name, user, seconds the transaction is old.
     package let blockers: PreparedStatement
     /// Pages over all rows behind a cursor; see `page(after:)`.
@@ -45,6 +47,7 @@ package struct LeafStatements: Sendable {
             name: name("update_returning"), sql: source.update + source.returning)
         identify = PreparedStatement(name: name("identify"), sql: source.identify)
         readOldWithIDs = PreparedStatement(name: name("read_ids"), sql: source.readOldWithIDs)
+        readIDs = PreparedStatement(name: name("ids"), sql: source.readIDs)
         blockers = PreparedStatement(name: name("blockers"), sql: source.blockers)
         firstPage = PreparedStatement(name: name("page_first"), sql: source.page(behindCursor: false))
         nextPage = PreparedStatement(name: name("page_next"), sql: source.page(behindCursor: true))

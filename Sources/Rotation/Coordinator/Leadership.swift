@@ -13,6 +13,9 @@ package actor Leadership {
     private let queueLock: AdvisoryLock?
     private let logger: Logger
     private var heldBy: Int?
+    /// When the locks were last known to be held by this process.
+    private var lastProven = ContinuousClock.now
+    private let onRetake: (@Sendable () async throws -> Void)?
 
     /// The server ends a leader's session that is silent for so long.
     private static let silenceLimit = "30s"
@@ -20,13 +23,20 @@ package actor Leadership {
     private static let touchInterval: Duration = .seconds(10)
     /// How long locks are tried for that a lost connection of our own may still hold.
     private static let retakeLimit: Duration = .seconds(45)
+    /// A gap in which somebody else could have led, and ended, another job: longer ones are not bridged.
+    private static let longestGap: Duration = .seconds(30)
     /// How long a new job waits for earlier transactions of workers; stuck ones are ended after 15 s.
     private static let gateLimit: Duration = .seconds(60)
 
-    /// - Parameter queueLock: of the queue on Redis that the job is led for.
+    /// - Parameters:
+    ///   - queueLock: of the queue on Redis that the job is led for.
+    ///   - onRetake: is asked, after locks that were lost have been taken again, whether nobody else has led
+    ///     meanwhile; throws where somebody has.
     package init(
-        _ plan: JobPlan, queueLock: AdvisoryLock? = nil, _ settings: ConnectionSettings, _ logger: Logger
+        _ plan: JobPlan, queueLock: AdvisoryLock? = nil, _ settings: ConnectionSettings, _ logger: Logger,
+        onRetake: (@Sendable () async throws -> Void)? = nil
     ) {
+        self.onRetake = onRetake
         self.plan = plan
         self.queueLock = queueLock
         self.logger = logger
@@ -58,13 +68,26 @@ package actor Leadership {
     }
 
     /// Proves that the locks are held now, taking them again where the connection was lost.
-    /// - Throws: `leadershipLost`.
+    /// - Throws: `leadershipLost`; what `onRetake` throws.
     package func confirm() async throws {
         let start = ContinuousClock.now
         while true {
             do {
                 if try await isHeld() { return }
-                guard let refusal = try await tryAcquire() else { return }
+                let gap = ContinuousClock.now - lastProven
+                if onRetake == nil, gap > Self.longestGap {
+                    throw RotationError(
+                        .leadershipLost,
+                        "lost the lead: this process was away from the database for \(gap.components.seconds) s, in "
+                            + "which another job may have run. Nothing is lost; run it again")
+                }
+                guard let refusal = try await tryAcquire() else {
+                    logger.warning("The leader's locks were lost and have been taken again")
+                    try await onRetake?()
+                    return
+                }
+                // The job's lock has no other user than this job: while it is held, it is by our old session.
+                if try await isJobLockHeld() { lastProven = .now }
                 if ContinuousClock.now - start > Self.retakeLimit {
                     throw RotationError(.leadershipLost, "lost the lead: \(refusal.message)")
                 }
@@ -75,6 +98,15 @@ package actor Leadership {
                 }
             }
             try await Task.sleep(for: .milliseconds(Int.random(in: 100...1_000)))
+        }
+    }
+
+    /// Whether the locks are held at this moment, without taking them again where they are not.
+    package func isStillHeld() async -> Bool {
+        do {
+            return try await isHeld()
+        } catch {
+            return false
         }
     }
 
@@ -114,6 +146,7 @@ package actor Leadership {
             return (session.backendPID, nil)
         }
         heldBy = refusal == nil ? pid : nil
+        if refusal == nil { lastProven = .now }
         return refusal
     }
 
@@ -135,9 +168,21 @@ package actor Leadership {
         let locks =
             (queueLock.map { [$0] } ?? []) + plan.tables.map { AdvisoryLock.table($0.lockOID) }
             + [plan.jobLock]
-        return try await connection.perform { session in
+        let isHeld = try await connection.perform { session in
             guard session.backendPID == heldBy else { return false }
             return try locks.allSatisfy { try $0.isHeld(by: session) }
+        }
+        if isHeld { lastProven = .now }
+        return isHeld
+    }
+
+    /// Whether any session holds the job's lock.
+    private func isJobLockHeld() async throws -> Bool {
+        let lock = plan.jobLock
+        return try await connection.perform { session in
+            guard try lock.tryAcquire(session) else { return true }
+            try lock.release(session)
+            return false
         }
     }
 

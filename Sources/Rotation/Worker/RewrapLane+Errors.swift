@@ -22,9 +22,14 @@ extension RewrapLane {
     func split(
         _ lease: Lease, _ leaf: PlannedLeaf, _ session: PostgresSession, because reason: String
     ) throws -> RangeOutcome {
-        let rows = try session.transaction(Self.readOnly) { session in
-            try session.query("SELECT set_config('row_security', 'off', true)")
-            return try readRows(lease.range, leaf, session)
+        let rows: [OldRow]
+        do {
+            rows = try session.transaction(Self.readOnly) { session in
+                try session.query("SELECT set_config('row_security', 'off', true)")
+                return try readRows(lease.range, leaf, session)
+            }
+        } catch let error as PostgresError where !error.isRetriable && !error.needsOperator {
+            return try splitUnread(lease, leaf, session, because: "\(reason); and cannot be read: \(error)")
         }
         if rows.isEmpty { return .done(BatchResult(rewrapped: 0)) }
         if lease.range.first == lease.range.last {
@@ -38,6 +43,25 @@ extension RewrapLane {
             return .done(BatchResult(rewrapped: 0, failures: failures))
         }
         return .split(RangeSplit.halves(of: lease.range, rows.map { ($0.rangeID, $0.oldColumns.count) }))
+    }
+
+    /// Cuts a range whose values cannot be read, by its ids alone; the part that is left as a single row, or whose
+    /// ids cannot be read either, is given up.
+    func splitUnread(
+        _ lease: Lease, _ leaf: PlannedLeaf, _ session: PostgresSession, because reason: String
+    ) throws -> RangeOutcome {
+        if lease.range.first == lease.range.last { return .bury(reason: reason) }
+        do {
+            let ids = try session.transaction(Self.readOnly) { session in
+                try session.query("SELECT set_config('row_security', 'off', true)")
+                return try readIDs(lease.range, leaf, session)
+            }
+            if ids.isEmpty { return .done(BatchResult(rewrapped: 0)) }
+            // How many of them are old, nobody can tell: those that are not are superseded.
+            return .split(RangeSplit.halves(of: lease.range, ids.map { ($0, leaf.table.columns.count) }))
+        } catch let error as PostgresError where !error.isRetriable && !error.needsOperator {
+            return .bury(reason: reason)
+        }
     }
 
     static func outcomeWithoutSession(of error: PostgresError, _ lease: Lease) -> RangeOutcome {

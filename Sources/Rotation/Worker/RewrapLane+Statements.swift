@@ -115,6 +115,16 @@ extension RewrapLane {
         }
     }
 
+    func readIDs(
+        _ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession
+    ) throws -> [[String]] {
+        setParameters(to: range)
+        let result = try session.query(leaf.statements.readIDs, &parameters)
+        return (0..<result.rowCount).map { row in
+            (0..<leaf.statements.idCount).map { result.string(row, $0) ?? "" }
+        }
+    }
+
     func blockers(
         _ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession
     ) throws -> String {

@@ -36,7 +36,8 @@ package final class Worker: Sendable {
                 for lane in lanes {
                     group.addTask { try await self.run(lane) }
                 }
-                try await group.waitForAll()
+                // The first lane that ends with an error ends the others, also where they only wait.
+                for try await _ in group {}
             }
         } onCancel: {
             // Ranges in hand are finished; a statement that does not end is not waited for.

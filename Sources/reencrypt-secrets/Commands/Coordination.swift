@@ -7,6 +7,7 @@ import Logging
 import Postgres
 import Redis
 import Rotation
+import Synchronization
 import Verification
 
 /// Waits for the lead of a queue, leads a job to its end, and says with which exit code.
@@ -30,15 +31,23 @@ struct Coordination {
         let monitor = QueueMonitor(redis, queue: queue)
         let trouble = QueueTrouble(logger)
         var watched: String?
+        var hasLed = false
         var isWaiting = false
         while !Task.isCancelled {
             do {
                 let stored = try await monitor.job()
                 if let stored, watched == stored.id, !stored.isRunning { return ended(stored) }
+                if hasLed, stored?.id != watched {
+                    logger.warning(
+                        "The queue has moved on from the job that was led here; nothing more to do")
+                    return ExitStatus.incomplete
+                }
                 let record = try record(stored, preparation)
                 if let stored, stored.isRunning { watched = stored.id }
-                let result = try await lead(record, preparation, trouble)
-                return result
+                return try await lead(record, preparation, trouble) {
+                    watched = record.job
+                    hasLed = true
+                }
             } catch let error as RotationError
                 where error.code == .queueIsLed || error.code == .leadershipLost
             {
@@ -94,18 +103,29 @@ struct Coordination {
 
     // MARK: Leading
 
+    /// - Parameter onLead: called once the queue is the job's.
     private func lead(
-        _ record: JobRecord, _ preparation: DatabasePreparation, _ trouble: QueueTrouble
+        _ record: JobRecord, _ preparation: DatabasePreparation, _ trouble: QueueTrouble, onLead: () -> Void
     ) async throws -> ExitCode? {
         let plan = JobPlan(
             keyring: settings.keyring, mode: mode, tables: preparation.tables,
             jobLock: .job(record.lockKey), expectedKeyIDs: expectedKeyIDs)
+        let (text, code) = try record.authenticated(by: settings.keyring)
+        let lead = LeadBox()
+        let coordinatorQueue = RedisCoordinatorQueue(
+            redis, queue: queue,
+            job: RedisCoordinatorQueue.JobDescription(
+                id: record.job, record: text, recordCode: code, targetKeyID: record.targetKeyID,
+                mode: record.mode.rawValue, tables: plan.tables.map(\.name)),
+            stillLeads: { await lead.isStillHeld() }, onTrouble: { trouble.log($0) })
         let leadership = Leadership(
             plan, queueLock: try .queue(named: queue.description),
-            settings.database.named("reencrypt-secrets leader"), logger)
+            settings.database.named("reencrypt-secrets leader"), logger,
+            onRetake: { try await coordinatorQueue.confirmLead() })
+        lead.set(leadership)
         do {
             try await leadership.acquire()
-            let code = try await lead(record, plan, leadership, preparation, trouble)
+            let code = try await run(record, plan, leadership, coordinatorQueue, preparation, onLead)
             await leadership.release()
             return code
         } catch {
@@ -114,17 +134,10 @@ struct Coordination {
         }
     }
 
-    private func lead(
-        _ record: JobRecord, _ plan: JobPlan, _ leadership: Leadership, _ preparation: DatabasePreparation,
-        _ trouble: QueueTrouble
+    private func run(
+        _ record: JobRecord, _ plan: JobPlan, _ leadership: Leadership,
+        _ coordinatorQueue: RedisCoordinatorQueue, _ preparation: DatabasePreparation, _ onLead: () -> Void
     ) async throws -> ExitCode? {
-        let (text, code) = try record.authenticated(by: settings.keyring)
-        let coordinatorQueue = RedisCoordinatorQueue(
-            redis, queue: queue,
-            job: RedisCoordinatorQueue.JobDescription(
-                id: record.job, record: text, recordCode: code, targetKeyID: record.targetKeyID,
-                mode: record.mode.rawValue, tables: plan.tables.map(\.name)),
-            onTrouble: { trouble.log($0) })
         let output = ProgressOutput(logger)
         let coordinator = Coordinator(
             plan, queue: coordinatorQueue, settings: settings.database, options: options, observer: output,
@@ -132,6 +145,7 @@ struct Coordination {
         let started = Moment()
         let before = try await coordinator.open()
         let resumes = try await coordinatorQueue.open()
+        onLead()
         logger.info(
             resumes ? "Taking up the unfinished job" : "Leading a new job",
             metadata: [
@@ -190,5 +204,19 @@ struct Coordination {
         Console.printResult(CensusOutput.text(before: result.before, after: result.after))
         RotationRun.log(result, target: settings.keyring.primary.id.description, to: logger)
         return result.outcome == .complete ? .success : ExitStatus.incomplete
+    }
+}
+
+/// Lets the queue ask the leadership, which in turn asks the queue.
+private final class LeadBox: Sendable {
+    private let leadership = Mutex<Leadership?>(nil)
+
+    func set(_ value: Leadership) {
+        leadership.withLock { $0 = value }
+    }
+
+    func isStillHeld() async -> Bool {
+        guard let leadership = leadership.withLock({ $0 }) else { return false }
+        return await leadership.isStillHeld()
     }
 }

@@ -98,7 +98,7 @@ struct QueueWork {
         try await workerQueue.retire()
         let tally = await workerQueue.tally
         logger.info(
-            "Re-encrypted \(tally.rewrapped) records, \(tally.failed) failed; batches: \(tally.counted) counted, \(tally.duplicates) duplicate, \(tally.stale) stale",
+            "Re-encrypted \(tally.rewrapped) records, \(tally.failed) failed; batches: \(tally.counted) counted, \(tally.duplicates) duplicate, \(tally.stale) stale; messages refused: \(tally.refusedMessages)",
             metadata: ["job": "\(job.id)"])
     }
 
