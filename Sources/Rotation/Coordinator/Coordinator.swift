@@ -36,6 +36,8 @@ package final class Coordinator: Sendable {
         var cost = BatchCost()
         var splits = 0
         var recordsPerSecond: Double?
+        /// As it was last read.
+        var lastProgress = JobProgress()
 
         /// Ranges that may be outstanding: 10,000, or 30 s of work where that is less, so that the queue's
         /// memory is bounded for a table of any size; never so few that a restart of workers finds none.
@@ -201,6 +203,8 @@ package final class Coordinator: Sendable {
             progress = try await queue.progress()
         } catch is GenerationLost {
             // The counters are gone with the queue's data; the censuses are what counts.
+        } catch is JobCancelled {
+            progress = pace.withLock { $0.lastProgress }
         }
         return RotationResult(outcome: outcome, before: before, after: after, progress: progress)
     }
@@ -235,6 +239,7 @@ package final class Coordinator: Sendable {
             pace.splits = progress.splits
             let reading = pace.meter.read(progress, at: .now)
             pace.recordsPerSecond = reading.recordsPerSecond
+            pace.lastProgress = progress
             return reading
         }
         observer.progressed(reading)

@@ -15,6 +15,20 @@ struct QueueWork {
     let lanes: Int
     let exitsWhenDone: Bool
     let logger: Logger
+    private let identity: RedisWorkerQueue.Identity
+
+    init(
+        settings: JobSettings, redis: RedisConnection, queue: QueueName, lanes: Int, exitsWhenDone: Bool,
+        logger: Logger
+    ) {
+        self.settings = settings
+        self.redis = redis
+        self.queue = queue
+        self.lanes = lanes
+        self.exitsWhenDone = exitsWhenDone
+        self.logger = logger
+        identity = Self.identity(lanes: lanes)
+    }
 
     /// Between two looks at a queue without a job: idle workers cost next to nothing.
     private static let idlePause: Duration = .seconds(1)
@@ -73,18 +87,32 @@ struct QueueWork {
             jobLock: .job(record.lockKey))
         let logger = logger
         let workerQueue = RedisWorkerQueue(
-            redis, queue: queue, job: job.id, identity: identity(), onTrouble: { trouble.log($0) },
+            redis, queue: queue, job: job.id, identity: identity, onTrouble: { trouble.log($0) },
             onFailure: { logger.error("Failed: \($0.place): \($0.reason)") })
         let worker = Worker(
             plan, queue: workerQueue, settings: settings.database, lanes: lanes, logger: logger)
+        // Not a child of this task: heartbeats outlive a stop's cancellation, while ranges in hand are finished.
+        let heartbeats = Task.detached { await workerQueue.keepAlive() }
+        do {
+            try await runLanes(of: worker, workerQueue)
+        } catch {
+            await Self.end(heartbeats, workerQueue)
+            throw error
+        }
+        await Self.end(heartbeats, workerQueue)
+        let tally = await workerQueue.tally
+        logger.info(
+            "Re-encrypted \(tally.rewrapped) records, \(tally.failed) failed; batches: \(tally.counted) counted, \(tally.duplicates) duplicate, \(tally.stale) stale; messages refused: \(tally.refusedMessages)",
+            metadata: ["job": "\(job.id)"])
+    }
+
+    /// Runs the worker to its end, with a line about it now and then.
+    private func runLanes(of worker: Worker, _ workerQueue: RedisWorkerQueue) async throws {
+        let logger = logger
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await worker.run()
                 return true
-            }
-            group.addTask {
-                await Self.keepAliveUntilDone(workerQueue)
-                return false
             }
             group.addTask {
                 await Self.logTally(workerQueue, logger)
@@ -95,28 +123,16 @@ struct QueueWork {
             }
             group.cancelAll()
         }
-        try await workerQueue.retire()
-        let tally = await workerQueue.tally
-        logger.info(
-            "Re-encrypted \(tally.rewrapped) records, \(tally.failed) failed; batches: \(tally.counted) counted, \(tally.duplicates) duplicate, \(tally.stale) stale; messages refused: \(tally.refusedMessages)",
-            metadata: ["job": "\(job.id)"])
     }
 
-    /// Heartbeats outlive a stop's cancellation: ranges in hand are still being finished.
-    private static func keepAliveUntilDone(_ queue: RedisWorkerQueue) async {
-        let heartbeats = Task.detached { await queue.keepAlive() }
+    /// The last heartbeat is over before the worker leaves the list; where Redis is away, the entry ends by itself.
+    private static func end(_ heartbeats: Task<Void, Never>, _ queue: RedisWorkerQueue) async {
+        heartbeats.cancel()
+        await heartbeats.value
         do {
-            while true { try await Task.sleep(for: .seconds(3_600)) }
+            try await queue.retire()
         } catch {
-            // Twice the time that a stop leaves the ranges in hand.
-            Task.detached {
-                do {
-                    try await Task.sleep(for: .seconds(20))
-                } catch {
-                    return
-                }
-                heartbeats.cancel()
-            }
+            return
         }
     }
 
@@ -144,7 +160,8 @@ struct QueueWork {
         }
     }
 
-    private func identity() -> RedisWorkerQueue.Identity {
+    /// One for the process, whatever jobs it works on.
+    private static func identity(lanes: Int) -> RedisWorkerQueue.Identity {
         var name = [CChar](repeating: 0, count: 256)
         gethostname(&name, name.count - 1)
         let host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
