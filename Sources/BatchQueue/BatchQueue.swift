@@ -31,6 +31,8 @@ package protocol CoordinatorQueue: Sendable {
     func finishEnumeration() async throws
     /// The sweep is drained; a census decides what comes next.
     func beginVerification() async throws
+    /// Shows a census: for each table, column and key id (nil: unreadable) its records.
+    func show(census: [(group: [String?], records: Int)]) async throws
     /// Shows what a person wants to know and the queue cannot: rate and remaining time; nil is unknown.
     func publish(recordsPerSecond: Double?, remaining: Duration?) async
     /// - Throws: `GenerationLost`.

@@ -49,6 +49,15 @@ package enum AdvisoryLock: Sendable, Hashable {
 
     /// Whether this session holds the lock, without touching it.
     package func isHeld(by session: PostgresSession) throws(PostgresError) -> Bool {
+        try isHeld(byPID: "pg_backend_pid()", session)
+    }
+
+    /// Whether the server process holds the lock, without touching it.
+    package func isHeld(byPID pid: Int, _ session: PostgresSession) throws(PostgresError) -> Bool {
+        try isHeld(byPID: "\(pid)", session)
+    }
+
+    private func isHeld(byPID pid: String, _ session: PostgresSession) throws(PostgresError) -> Bool {
         let identity =
             switch self {
             case .table(let oid): "classid = \(Self.tableClass)::oid AND objid = \(oid)::oid AND objsubid = 2"
@@ -57,7 +66,7 @@ package enum AdvisoryLock: Sendable, Hashable {
                 "classid = \(UInt32(truncatingIfNeeded: key >> 32))::oid AND objid = \(UInt32(truncatingIfNeeded: key))::oid AND objsubid = 1"
             }
         let sql = """
-            SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
+            SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = \(pid) \
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND \(identity)
             """
         return (try session.query(sql).integer(0, 0) ?? 0) > 0

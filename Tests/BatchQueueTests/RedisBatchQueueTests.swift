@@ -137,23 +137,29 @@ struct RedisBatchQueueTests {
         try await queue.coordinator.beginSweep(oldRecords: 12)
         try await queue.coordinator.enqueue([.sample(records: 10), .sample(records: 2)], cursor: .start)
         let first = try #require(try await queue.worker.claim())
+        var row = BatchRange.sample(records: 1)
+        (row.first, row.last) = (["m"], ["m"])
         let failure = RecordFailure(
             table: "t", id: ["a\"b", "2"], column: "c", keyID: "kek-v1", reason: "does not open",
-            range: .sample(records: 1))
-        _ = try await queue.worker.acknowledge(first, BatchResult(rewrapped: 9, failures: [failure]))
+            range: row)
+        // A second column of the same row.
+        let sibling = RecordFailure(
+            table: "t", id: ["a\"b", "2"], column: "d", keyID: nil, reason: "no envelope", range: row)
+        _ = try await queue.worker.acknowledge(
+            first, BatchResult(rewrapped: 8, failures: [failure, sibling]))
         let second = try #require(try await queue.worker.claim())
         _ = try await queue.worker.bury(second, reason: "locked")
         var listed: [QueueMonitor.StoredFailure] = []
         try await monitor.forEachFailure { listed.append($0) }
-        #expect(listed.count == 2)
+        #expect(listed.count == 3)
         #expect(
             listed.contains {
                 $0.id == ["a\"b", "2"] && $0.reason == "does not open" && $0.keyID == "kek-v1"
             })
-        #expect(try await monitor.retryFailures() == 3)
+        #expect(try await monitor.retryFailures() == 4)
         let progress = try await queue.coordinator.progress()
         #expect(progress.recordsFailed == 0 && progress.batchesDead == 0)
-        #expect(progress.recordsDone == 9 && progress.recordsTotal == 12)
+        #expect(progress.recordsDone == 8 && progress.recordsTotal == 12)
         #expect(progress.batchesPending == 2)
         #expect(progress.batchesTotal == progress.batchesDone + progress.batchesOutstanding)
         for _ in 0..<2 {

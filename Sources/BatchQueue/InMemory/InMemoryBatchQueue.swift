@@ -86,6 +86,7 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     }
 
     package func beginVerification() {}
+    package func show(census: [(group: [String?], records: Int)]) {}
     package func publish(recordsPerSecond: Double?, remaining: Duration?) {}
 
     /// No further sweep comes: every claim ends.

@@ -27,13 +27,15 @@ package struct QueueMonitor: Sendable {
 
     package func job() async throws -> StoredJob? {
         let (state, progress) = (queue.key("state"), queue.key("progress"))
-        let (stored, shown) = try await connection.perform { session in
-            let stored = try session.command([
-                "HMGET", .text(state), "job", "record", "record_code",
-            ]).elements()
-            let shown = try session.command(["HGET", .text(progress), "state"])
-            return (stored, shown)
+        // Two keys at one instant: a new job's state must not be taken for the old one's.
+        let answers = try await connection.perform { session in
+            session.pipeline([
+                ["MULTI"], ["HMGET", .text(state), "job", "record", "record_code"],
+                ["HGET", .text(progress), "state"], ["EXEC"],
+            ])
         }
+        let both = try answers[3].get().elements()
+        let (stored, shown) = (try both[0].elements(), both[1])
         guard let id = try stored[0].unlessNull?.text() else { return nil }
         return StoredJob(
             id: id, record: try stored[1].unlessNull?.text() ?? "",
@@ -89,27 +91,15 @@ package struct QueueMonitor: Sendable {
     /// Hands failed records of the running job out again.
     /// - Returns: how many; nil where no job runs.
     package func retryFailures() async throws -> Int? {
-        var total = 0
-        // Those that are there now: what fails again meanwhile is not handed out in circles.
-        var left = try await connection.command(["HLEN", .text(queue.key("failures"))]).integer()
-        while left > 0 {
-            let reply = try await connection.run(
-                QueueScripts.retryFailures, keys: [queue.key("progress")],
-                arguments: [.integer(min(left, 500))])
-            guard case .array(let counts) = reply else { return nil }
-            let handedOut = try counts[0].integer()
-            if handedOut == 0 { break }
-            total += handedOut
-            left -= handedOut
-        }
-        if total == 0, try await !(job()?.isRunning ?? false) { return nil }
-        return total
+        let reply = try await connection.run(QueueScripts.retryFailures, keys: [queue.key("progress")])
+        guard case .array(let counts) = reply else { return nil }
+        return try counts[0].integer()
     }
 
     // MARK: Failures
 
     /// A failed record as Redis keeps it.
-    package struct StoredFailure: Sendable, Codable {
+    package struct StoredFailure: Sendable, Encodable {
         package let table: String
         /// One text, or one for each column of a composite id.
         package let id: [String]
@@ -123,6 +113,21 @@ package struct QueueMonitor: Sendable {
             case table, id, column, reason, at
             case keyID = "key_id"
         }
+
+        /// An id of one column is a string, of several an array; a key id that cannot be read is null.
+        package func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(table, forKey: .table)
+            if id.count == 1 {
+                try container.encode(id[0], forKey: .id)
+            } else {
+                try container.encode(id, forKey: .id)
+            }
+            try container.encode(column, forKey: .column)
+            try container.encode(keyID, forKey: .keyID)
+            try container.encode(reason, forKey: .reason)
+            try container.encode(at, forKey: .at)
+        }
     }
 
     /// Visits the failed records that are kept, in no order.
@@ -134,7 +139,14 @@ package struct QueueMonitor: Sendable {
             ]).elements()
             cursor = try page[0].text()
             for (field, value) in try page[1].fields() {
-                try body(try StoredFailure(field: field, value: value.text()))
+                do {
+                    try body(try StoredFailure(field: field, value: value.text()))
+                } catch is DecodingError {
+                    try body(
+                        StoredFailure(
+                            table: "?", id: [field], column: "?", reason: "the entry in Redis cannot be read",
+                            keyID: nil, at: 0))
+                }
             }
         } while cursor != "0"
     }

@@ -78,7 +78,9 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
 
     /// Takes the queue for the job. Where Redis holds it already, its state is taken over.
     /// - Returns: whether an enumeration of it can be gone on with.
+    /// - Throws: `LeadershipTaken` where PostgreSQL's locks are not held any more.
     package func open() async throws -> Bool {
+        guard await stillLeads() else { throw LeadershipTaken() }
         let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
         if try reply[0].text() == job.id, RedisWorkerQueue.isRunning(try reply[8].text()) {
             generation = try reply[1].text()

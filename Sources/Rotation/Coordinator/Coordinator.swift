@@ -87,6 +87,10 @@ package final class Coordinator: Sendable {
                 if Task.isCancelled { return try await result(.stopped, before, nil) }
                 try await steadily { try await queue.beginVerification() }
                 latest = try await takeCensus()
+                try await queue.show(
+                    census: latest.sortedGroups().map {
+                        ([$0.group.table, $0.group.column, $0.group.label.keyID], $0.records)
+                    })
                 let progress = try await steadily { try await queue.progress() }
                 let remaining = latest.oldRecords(target: target)
                 logger.info(

@@ -13,6 +13,8 @@ package actor Leadership {
     private let queueLock: AdvisoryLock?
     private let logger: Logger
     private var heldBy: Int?
+    /// The server process of the session that was lost with the locks.
+    private var lostPID: Int?
     /// When the locks were last known to be held by this process.
     private var lastProven = ContinuousClock.now
     private let onRetake: (@Sendable () async throws -> Void)?
@@ -86,8 +88,7 @@ package actor Leadership {
                     try await onRetake?()
                     return
                 }
-                // The job's lock has no other user than this job: while it is held, it is by our old session.
-                if try await isJobLockHeld() { lastProven = .now }
+                if try await isHeldByLostSession() { lastProven = .now }
                 if ContinuousClock.now - start > Self.retakeLimit {
                     throw RotationError(.leadershipLost, "lost the lead: \(refusal.message)")
                 }
@@ -126,15 +127,17 @@ package actor Leadership {
         let (pid, refusal) = try await connection.perform { session -> (Int, RotationError?) in
             try session.query("SELECT set_config('idle_session_timeout', '\(Self.silenceLimit)', false)")
             try session.query("SELECT pg_advisory_unlock_all()")
-            for (lock, table) in locks where try !lock.tryAcquire(session) {
+            for (lock, table) in locks where try !Self.tryAcquire(lock, session) {
                 try session.query("SELECT pg_advisory_unlock_all()")
-                if case .queue = lock {
+                switch lock {
+                case .table, .gate: break
+                case .queue, .job:
                     return (
                         session.backendPID,
                         RotationError(.queueIsLed, "another coordinator leads the queue")
                     )
                 }
-                let what = table.map { "table \($0.name)" } ?? "the job's lock"
+                let what = table.map { "table \($0.name)" } ?? "a lock"
                 return (
                     session.backendPID,
                     RotationError(
@@ -145,9 +148,21 @@ package actor Leadership {
             }
             return (session.backendPID, nil)
         }
+        if refusal == nil { lostPID = nil } else if let heldBy { lostPID = heldBy }
         heldBy = refusal == nil ? pid : nil
         if refusal == nil { lastProven = .now }
         return refusal
+    }
+
+    /// Workers that wait for a leader hold the job's lock for the moment of their probe: it is tried again for as
+    /// long as a probe could stand in the way.
+    private static func tryAcquire(_ lock: AdvisoryLock, _ session: PostgresSession) throws -> Bool {
+        guard case .job = lock else { return try lock.tryAcquire(session) }
+        for _ in 0..<150 {
+            if try lock.tryAcquire(session) { return true }
+            try session.query("SELECT pg_sleep(0.02)")
+        }
+        return false
     }
 
     private static func holder(of lock: AdvisoryLock, _ session: PostgresSession) throws -> String {
@@ -176,14 +191,11 @@ package actor Leadership {
         return isHeld
     }
 
-    /// Whether any session holds the job's lock.
-    private func isJobLockHeld() async throws -> Bool {
+    /// Whether the session that this process led with, and has lost, still holds the job's lock on the server.
+    private func isHeldByLostSession() async throws -> Bool {
+        guard let lostPID else { return false }
         let lock = plan.jobLock
-        return try await connection.perform { session in
-            guard try lock.tryAcquire(session) else { return true }
-            try lock.release(session)
-            return false
-        }
+        return try await connection.perform { try lock.isHeld(byPID: lostPID, $0) }
     }
 
     /// Takes each gate alone once: every transaction that got through it before has ended then.

@@ -8,7 +8,8 @@ package final class Worker: Sendable {
     private let queue: any BatchQueue
     private let lanes: [RewrapLane]
     private let logger: Logger
-    private let lastProgress = Mutex(ContinuousClock.now)
+    /// Since when nothing but failures has come of the ranges in hand.
+    private let failingSince = Mutex<ContinuousClock.Instant?>(nil)
     private let lastLockNotice = Mutex<ContinuousClock.Instant?>(nil)
 
     /// How long a worker that can finish nothing keeps trying, where no lock of others explains it.
@@ -29,7 +30,6 @@ package final class Worker: Sendable {
     /// reported first.
     /// - Throws: `RotationError` where only a person can help; the range in hand has been handed back.
     package func run() async throws {
-        lastProgress.withLock { $0 = .now }
         let lanes = lanes
         try await withTaskCancellationHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -66,7 +66,7 @@ package final class Worker: Sendable {
     private func tell(_ lease: Lease, _ outcome: RangeOutcome) async throws {
         switch outcome {
         case .done(let result):
-            lastProgress.withLock { $0 = .now }
+            failingSince.withLock { $0 = nil }
             try await accept(queue.acknowledge(lease, result), lease)
         case .handBack(let delay, let blockedSince, let cause, let reason):
             logger.debug("Range handed back", metadata: metadata(lease, reason))
@@ -74,7 +74,7 @@ package final class Worker: Sendable {
             try await accept(queue.handBack(lease, after: delay, blockedSince: blockedSince), lease)
             try checkPatience(failed: cause == .failure, reason)
         case .split(let parts):
-            lastProgress.withLock { $0 = .now }
+            failingSince.withLock { $0 = nil }
             logger.debug("Range split", metadata: metadata(lease, "into \(parts.count)"))
             try await accept(queue.split(lease, into: parts), lease)
         case .bury(let reason):
@@ -108,11 +108,14 @@ package final class Worker: Sendable {
     }
 
     private func checkPatience(failed: Bool, _ reason: String) throws {
-        let idle = lastProgress.withLock { last in
-            if !failed { last = .now }
-            return ContinuousClock.now - last
+        let failing = failingSince.withLock { since -> Duration in
+            if !failed { since = nil }
+            guard failed else { return .zero }
+            let start = since ?? .now
+            since = start
+            return ContinuousClock.now - start
         }
-        if idle > Self.patience {
+        if failing > Self.patience {
             throw RotationError(
                 .databaseAway,
                 "nothing could be finished for \(Self.patience.components.seconds / 60) minutes; last reason: \(reason)"

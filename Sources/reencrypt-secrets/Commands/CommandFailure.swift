@@ -41,7 +41,8 @@ enum CommandFailure {
         case let error as EnvelopeError: error.description
         case let error as PostgresError: DatabaseAdvice.text(of: error)
         case let error as RotationError: error.description
-        case let error as RedisError: "\(error); check REDIS_URL and that the server is up"
+        case let error as RedisError:
+            error.isRetriable ? "\(error); check REDIS_URL and that the server is up" : error.description
         case let error as FailureSpool.SpoolError: error.description
         default: "unexpected error of type \(type(of: error)); run again with --log-level debug"
         }

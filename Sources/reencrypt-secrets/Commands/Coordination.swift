@@ -32,16 +32,19 @@ struct Coordination {
         let trouble = QueueTrouble(logger)
         var watched: String?
         var hasLed = false
+        var first: String?
+        var isFirstLook = true
         var isWaiting = false
         while !Task.isCancelled {
             do {
                 let stored = try await monitor.job()
-                if let stored, watched == stored.id, !stored.isRunning { return ended(stored) }
-                if hasLed, stored?.id != watched {
-                    logger.warning(
-                        "The queue has moved on from the job that was led here; nothing more to do")
-                    return ExitStatus.incomplete
+                if isFirstLook { first = stored?.id }
+                if let end = end(
+                    stored, watched: watched, first: first, isFirstLook: isFirstLook, hasLed: hasLed)
+                {
+                    return end
                 }
+                isFirstLook = false
                 let record = try record(stored, preparation)
                 if let stored, stored.isRunning { watched = stored.id }
                 return try await lead(record, preparation, trouble) {
@@ -70,7 +73,32 @@ struct Coordination {
         return nil
     }
 
-    /// The end of a job that another coordinator led.
+    /// The end of a job that this process led or waited for, if it has come; a process that was away must not launch
+    /// another one in its place.
+    private func end(
+        _ stored: QueueMonitor.StoredJob?, watched: String?, first: String?, isFirstLook: Bool, hasLed: Bool
+    ) -> ExitCode? {
+        if isFirstLook { return nil }
+        if let stored, stored.isRunning, !hasLed || stored.id == watched { return nil }
+        if let stored, stored.id == watched { return ended(stored) }
+        if !hasLed, stored?.id == first { return nil }
+        if let stored, !hasLed, isOurs(stored) { return ended(stored) }
+        logger.warning(
+            "The queue has moved on to another job while this process waited; nothing more to do here")
+        return ExitStatus.incomplete
+    }
+
+    /// Whether a job has the target that this process would lead to.
+    private func isOurs(_ job: QueueMonitor.StoredJob) -> Bool {
+        do {
+            _ = try JobRecord(verifying: job.record, code: job.recordCode, keyring: settings.keyring)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// A job ended under another coordinator.
     private func ended(_ job: QueueMonitor.StoredJob) -> ExitCode {
         logger.info("The job ended under another coordinator: \(job.state)", metadata: ["job": "\(job.id)"])
         return job.state == "complete" ? .success : ExitStatus.incomplete
@@ -199,7 +227,6 @@ struct Coordination {
                 rewrapped: progress.recordsRewrapped, superseded: progress.recordsSuperseded,
                 failed: progress.recordsFailed),
             sweeps: progress.sweep)
-        if let after = result.after { try await show(after, on: coordinatorQueue) }
         try await coordinatorQueue.finish(state, report: report.oneLine())
         Console.printResult(CensusOutput.text(before: result.before, after: result.after))
         RotationRun.log(result, target: settings.keyring.primary.id.description, to: logger)

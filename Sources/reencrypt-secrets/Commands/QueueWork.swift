@@ -43,6 +43,8 @@ struct QueueWork {
         let monitor = QueueMonitor(redis, queue: queue)
         let trouble = QueueTrouble(logger)
         var last: String?
+        var first: String?
+        var isFirstLook = true
         while !Task.isCancelled {
             do {
                 if let job = try await monitor.job() {
@@ -53,11 +55,14 @@ struct QueueWork {
                         if Task.isCancelled { return nil }
                         continue
                     }
-                    if exitsWhenDone, last == job.id {
+                    // A job that came and went between two looks has ended as well.
+                    if isFirstLook { first = job.id }
+                    if exitsWhenDone, last == job.id || first != job.id {
                         logger.info("The job has ended: \(job.state)", metadata: ["job": "\(job.id)"])
                         return job.state == "complete" ? .success : ExitStatus.incomplete
                     }
                 }
+                isFirstLook = false
             } catch let error as RedisError where error.isRetriable {
                 trouble.log(error)
             } catch is CancellationError {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 
 /// The command line's root.
 @main
@@ -22,4 +23,13 @@ struct ReencryptSecrets: AsyncParsableCommand {
             CatalogCommand.self,
         ],
         defaultSubcommand: RunCommand.self)
+
+    /// Without `/proc` the arguments cannot be read, and a program whose default is to rotate must not guess.
+    static func main() async {
+        guard !CommandLine.arguments.isEmpty else {
+            Console.shared.writeLine("error: the command line cannot be read; is /proc mounted?")
+            Glibc.exit(1)
+        }
+        await main(nil)
+    }
 }

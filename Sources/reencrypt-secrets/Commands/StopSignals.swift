@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import Postgres
 import ServiceLifecycle
 import Synchronization
 import UnixSignals
@@ -42,10 +43,16 @@ enum StopSignals {
         guard let result = outcome.withLock({ $0 }) else { throw ExitStatus.stopped(by: signal ?? SIGTERM) }
         do {
             return (try result.get(), signal)
-        } catch  where signal != nil && error is CancellationError {
+        } catch  where signal != nil && isCancellation(error) {
             // Stopped before there was anything to finish.
             throw ExitStatus.stopped(by: signal ?? SIGTERM)
         }
+    }
+
+    /// A task that was cancelled, or the statement that it was in.
+    private static func isCancellation(_ error: any Error) -> Bool {
+        if error is CancellationError { return true }
+        return (error as? PostgresError)?.sqlState == .queryCanceled
     }
 
     private struct JobService: Service {

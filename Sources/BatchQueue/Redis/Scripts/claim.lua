@@ -3,21 +3,11 @@
 -- Reply: {state, paused, throttled, job, generation, messages refused by this call, then for each batch sequence,
 --         deliveries, crashes, message}
 reap()
+release_due()
 local p = redis.call('HMGET', PROGRESS, 'state', 'paused', 'throttled', 'job')
 local reply = { p[1] or '', p[2] or '0', p[3] or '', p[4] or '', generation(), '0' }
 if not running() or p[2] == '1' or (p[3] and p[3] ~= '') then return reply end
 local time = now()
-for _, sequence in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(time), 'LIMIT', 0, 100)) do
-  local b = read_batch(sequence)
-  local message = redis.call('HGET', HELD, sequence)
-  redis.call('ZREM', DELAYED, sequence)
-  redis.call('HDEL', HELD, sequence)
-  if b and message then
-    move(b, 'p')
-    write_batch(b)
-    redis.call('RPUSH', PENDING, message)
-  end
-end
 local refused, taken = 0, 0
 while taken < tonumber(ARGV[1]) and refused < 100 do
   local message = redis.call('RPOP', PENDING)

@@ -4,6 +4,7 @@
 if not leads(ARGV[1]) then return 'not leader' end
 redis.call('HSET', PROGRESS, 'state', ARGV[2], 'finished_at', int(now()), 'updated_at', int(now()),
   'records_per_second', '', 'eta_seconds', '')
+redis.call('DEL', PENDING)
 redis.call('LPUSH', HISTORY, ARGV[3])
 redis.call('LTRIM', HISTORY, 0, tonumber(ARGV[4]) - 1)
 event('job_' .. ARGV[2])

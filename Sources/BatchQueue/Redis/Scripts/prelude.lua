@@ -131,6 +131,22 @@ local function reap()
   end
 end
 
+-- Delayed batches that are due become pending, at the front.
+local function release_due()
+  local time = now()
+  for _, sequence in ipairs(redis.call('ZRANGEBYSCORE', DELAYED, '-inf', int(time), 'LIMIT', 0, 100)) do
+    local b = read_batch(sequence)
+    local message = redis.call('HGET', HELD, sequence)
+    redis.call('ZREM', DELAYED, sequence)
+    redis.call('HDEL', HELD, sequence)
+    if b and message then
+      move(b, 'p')
+      write_batch(b)
+      redis.call('RPUSH', PENDING, message)
+    end
+  end
+end
+
 -- The zeroes of a sweep: what failed leaves the counters, since it is handed out again.
 local function reset_counters(key)
   local get = function(field) return tonumber(redis.call('HGET', key, field) or '0') or 0 end

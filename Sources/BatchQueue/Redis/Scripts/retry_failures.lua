@@ -1,27 +1,40 @@
--- Hands failed records of a running job out again, some at a time.
--- ARGV: most records
--- Reply: {handed out, left} | 'no job'
+-- Hands all failed records of a running job out again, a row's failed columns as one batch.
+-- Reply: {handed out} | 'no job'
 if not running() then return 'no job' end
-local handed_out = 0
+local rows, order = {}, {}
 local cursor = '0'
 repeat
-  local page = redis.call('HSCAN', FAILURES, cursor, 'COUNT', 200)
+  local page = redis.call('HSCAN', FAILURES, cursor, 'COUNT', 500)
   cursor = page[1]
   for i = 1, #page[2], 2 do
-    local field, f = page[2][i], cjson.decode(page[2][i + 1])
-    if redis.call('HEXISTS', FAILURES, field) == 1 then
-      redis.call('HDEL', FAILURES, field)
-      if f.dead then add(f.range.table, 'batches_dead', -1) add(f.range.table, 'batches_total', -1) end
-      for _, name in ipairs({ 'records_failed', 'failures_total', 'records_done' }) do
-        add(f.range.table, name, -f.records)
+    local readable, f = pcall(cjson.decode, page[2][i + 1])
+    if readable and type(f) == 'table' and type(f.range) == 'table' and type(f.records) == 'number' then
+      local key = cjson.encode({ f.range.table, f.range.leaf, f.range.first, f.range.last })
+      if not rows[key] then
+        rows[key] = { range = f.range, fields = {}, records = 0 }
+        order[#order + 1] = key
       end
-      local _, message = new_batch(f.range.table, f.records, string.sub(cjson.encode(f.range), 2), 'p')
-      redis.call('LPUSH', PENDING, message)
-      handed_out = handed_out + f.records
+      local row = rows[key]
+      row.fields[page[2][i]] = f
     end
-    if handed_out >= tonumber(ARGV[1]) then break end
   end
-until cursor == '0' or handed_out >= tonumber(ARGV[1])
+until cursor == '0'
+local handed_out = 0
+for _, key in ipairs(order) do
+  local row = rows[key]
+  local name = row.range.table
+  -- A scan may give an entry twice; fields are counted once.
+  for field, f in pairs(row.fields) do
+    row.records = row.records + f.records
+    redis.call('HDEL', FAILURES, field)
+    if f.dead then add(name, 'batches_dead', -1) add(name, 'batches_total', -1) end
+  end
+  for _, counter in ipairs({ 'records_failed', 'failures_total', 'records_done' }) do add(name, counter, -row.records) end
+  row.range.n = row.records
+  local _, message = new_batch(name, row.records, string.sub(cjson.encode(row.range), 2), 'p')
+  redis.call('LPUSH', PENDING, message)
+  handed_out = handed_out + row.records
+end
 redis.call('HSET', PROGRESS, 'updated_at', int(now()))
 event('failures_retried', 'records', int(handed_out))
-return { handed_out, redis.call('HLEN', FAILURES) }
+return { handed_out }

@@ -25,6 +25,7 @@ end
 
 local time = now()
 reap()
+release_due()
 local workers = redis.call('ZCOUNT', WORKERS, int(time - 35000), '+inf')
 local mine = ARGV[1] ~= '' and leads(ARGV[1])
 if mine then
