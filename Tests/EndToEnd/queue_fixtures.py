@@ -10,7 +10,7 @@ from private_redis import PrivateRedis
 from queue_process import Queue, QueueTool
 from secrets_table import SecretsTable
 
-ROWS = int(os.environ.get("REENCRYPT_TEST_ROWS", 40_000))
+ROWS = int(os.environ.get("REENCRYPT_TEST_ROWS", 12_000))
 
 __all__ = ["ROWS", "redis_server", "queue", "queue_tool", "back", "table", "tables", "make_queue_tool"]
 

@@ -111,6 +111,12 @@ class QueueTool:
         )
 
 
+def wait_until_ready(workers):
+    """A worker that comes when the job is over waits for the next one; a short job needs workers that are there."""
+    for worker in workers:
+        wait_until(lambda worker=worker: "Connected to database" in worker.stderr_so_far(), "a worker is ready")
+
+
 def tally(outcome) -> dict:
     """What a worker says it has done, over all jobs and interruptions of its life."""
     names = ("rewrapped", "failed", "counted", "duplicate", "stale")

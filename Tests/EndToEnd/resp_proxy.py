@@ -1,8 +1,9 @@
 """A TCP proxy between the tool and Redis that reads what passes and meddles with it.
 
 It takes one request at a time from a client, asks `rule` what to do with it, and passes the answer back. A request
-is told by the name of its command, or of its script: Redis knows scripts by their SHA-1 alone, so the names come
-from the sources.
+is told by the name of its command, or of its script. Scripts come by their SHA-1 alone: the first time the proxy
+says that there is none, is sent the source, and finds the file that it is most like. So a binary that is a little
+older than the sources is no trouble.
 """
 
 import dataclasses
@@ -18,11 +19,19 @@ from statement_proxy import _reset as reset
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "Sources/BatchQueue/Redis/Scripts"
 
 
-def script_names() -> dict:
-    """SHA-1 → name, as the tool sends them: a prelude stands in front of each."""
-    prelude = (SCRIPTS / "prelude.lua").read_bytes()
+_names = {}
+
+
+def learn(digest, source):
+    """Names a script by the file that it shares most lines with; the prelude in front is in all of them."""
+    lines = set(source.split(b"\n"))
+
+    def likeness(file):
+        own = set(file.read_bytes().split(b"\n"))
+        return len(own & lines) / len(own)
+
     files = [file for file in SCRIPTS.glob("*.lua") if file.stem != "prelude"]
-    return {hashlib.sha1(prelude + file.read_bytes()).hexdigest(): file.stem for file in files}
+    _names[digest] = max(files, key=likeness).stem
 
 
 @dataclasses.dataclass
@@ -57,7 +66,6 @@ class RespProxy:
         self.keeps = keeps
         self.delay = delay
         self.requests = []
-        self._names = script_names()
         self._mutex = threading.Lock()
         self._sockets = set()
         self._closed = False
@@ -112,8 +120,10 @@ class RespProxy:
         said, answered = RespReader(client), RespReader(server)
         try:
             while True:
-                words = said.read()
-                if not self._pass_on(self._request(words), said.raw, client, server, answered):
+                request = self._request(said.read())
+                if request is None:
+                    client.sendall(b"-NOSCRIPT No matching script.\r\n")
+                elif not self._pass_on(request, said.raw, client, server, answered):
                     return
         except (OSError, RedisAway, ValueError):
             return
@@ -123,14 +133,15 @@ class RespProxy:
             reset(client)
             server.close()
 
-    def _request(self, words) -> Request:
+    def _request(self, words):
+        """None for a script that has no name yet."""
         command = words[0].decode().upper()
         if command not in ("EVALSHA", "EVAL"):
             return Request(command, words[1:])
         digest = words[1].decode() if command == "EVALSHA" else hashlib.sha1(words[1]).hexdigest()
-        if digest not in self._names:
-            raise ValueError("a script that the sources do not know: build the tool again")
-        return Request(self._names[digest], words[3 + int(words[2]) :])
+        if command == "EVAL" and digest not in _names:
+            learn(digest, words[1])
+        return Request(_names[digest], words[3 + int(words[2]) :]) if digest in _names else None
 
     def _pass_on(self, request, raw, client, server, answered) -> bool:
         action = self.rule(request) if self.rule else None

@@ -1,13 +1,18 @@
 """What Redis counts is what the database shows, and what was acknowledged; whatever the wire and the workers do."""
 
 import signal
+import threading
 
 import pytest
 
 from queue_fixtures import *  # noqa: F403
-from queue_process import repeating, tally
+from queue_process import repeating, tally, wait_until_ready
 from resp_proxy import DROP_ANSWER, DROP_REQUEST, RespProxy
 from waiting import wait_until
+
+# A million rows by hand take their time.
+PATIENCE = 60 + ROWS // 5_000  # noqa: F405
+pytestmark = pytest.mark.watchdog(120 + 5 * PATIENCE)
 
 
 def is_acknowledgement(name):
@@ -39,11 +44,12 @@ def test_counts_agree_with_any_number_of_workers(queue, queue_tool, back, tables
         tool, old, new = [(queue_tool, kek_v1, kek_v2), (back, kek_v2, kek_v1)][round_number % 2]
         before = tables.count_under(old)
         with RespProxy(queue.server.port, keeps=is_acknowledgement) as proxy:
-            coordinator = tool.coordinator("--batch-size", 100)
             hands = [
                 tool.worker("--concurrency", 1, "--exit-when-done", redis_port=proxy.port) for _ in range(workers)
             ]
-            coordinator.wait().expect(0)
+            wait_until_ready(hands)
+            coordinator = tool.coordinator("--batch-size", 100)
+            coordinator.wait(PATIENCE).expect(0)
             outcomes = [hand.wait(20).expect(0) for hand in hands]
         fall = before - tables.count_under(old)
         assert fall == before == tables.records == tables.count_under(new)
@@ -64,9 +70,10 @@ def test_dropped_acknowledgements(queue, queue_tool, tables, kek_v1, kek_v2):
         return {3: DROP_REQUEST, 8: DROP_ANSWER}.get(len(seen) % 10)
 
     with RespProxy(queue.server.port, drop_some, keeps=is_acknowledgement) as proxy:
-        coordinator = queue_tool.coordinator("--batch-size", 100)
         hands = [queue_tool.worker("--exit-when-done", redis_port=proxy.port) for _ in range(3)]
-        coordinator.wait().expect(0)
+        wait_until_ready(hands)
+        coordinator = queue_tool.coordinator("--batch-size", 100)
+        coordinator.wait(PATIENCE).expect(0)
         tallies = [tally(hand.wait(20).expect(0)) for hand in hands]
     fall = tables.records - tables.count_under(kek_v1)
     assert fall == tables.records
@@ -74,8 +81,9 @@ def test_dropped_acknowledgements(queue, queue_tool, tables, kek_v1, kek_v2):
     assert counted_records([proxy]) == fall
     duplicates = len(proxy.kept("acknowledge", b"duplicate"))
     assert duplicates >= progress["batches_done"] // 12, "no answer was dropped"
-    assert sum(one["duplicate"] for one in tallies) == duplicates
-    assert sum(one["counted"] for one in tallies) == progress["batches_done"] - duplicates
+    told = [one["counted"] + one["duplicate"] for one in tallies]
+    assert sum(told) == progress["batches_done"], "a worker gave up before it was told"
+    assert sum(one["stale"] for one in tallies) == 0
 
 
 def test_workers_killed_between_commit_and_acknowledgement(queue, queue_tool, tables, kek_v1, kek_v2):
@@ -98,7 +106,7 @@ def test_workers_killed_between_commit_and_acknowledgement(queue, queue_tool, ta
         lost += int(caught[0].arguments[3])
         queue.expire_leases()
     survivor = queue_tool.worker("--exit-when-done")
-    coordinator.wait().expect(0)
+    coordinator.wait(PATIENCE).expect(0)
     survivor.wait(20).expect(0)
     fall = tables.records - tables.count_under(kek_v1)
     assert fall == tables.records
@@ -116,23 +124,21 @@ def test_every_batch_delivered_twice_overlapping(queue, queue_tool, tables, kek_
         expired.update(fresh)
 
     with repeating(expire, interval=0.001):
-        coordinator = queue_tool.coordinator("--batch-size", 250)
         hands = [queue_tool.worker("--exit-when-done") for _ in range(3)]
-        coordinator.wait(90).expect(0)
+        wait_until_ready(hands)
+        coordinator = queue_tool.coordinator("--batch-size", 100)
+        coordinator.wait(PATIENCE).expect(0)
     for hand in hands:
         hand.wait(20).expect(0)
     fall = tables.records - tables.count_under(kek_v1)
     assert fall == tables.records
     finished(queue, fall, exactly=False)
-    assert int(queue.redis.command("HGET", queue.key("state"), "lease_expiries")) > 50, "nothing was delivered twice"
+    assert int(queue.redis.command("HGET", queue.key("state"), "lease_expiries")) > 20, "nothing was delivered twice"
     tables.assert_opens_with(kek_v2)
 
 
-@pytest.mark.watchdog(150)
 def test_late_acknowledgement_of_a_stopped_worker(queue, queue_tool, tables, kek_v1):
     """Stopped with a committed range in hand, its lease runs out, another delivers it again, then it wakes."""
-    import threading
-
     may_pass, caught = threading.Event(), []
 
     def hold(request):
@@ -151,7 +157,7 @@ def test_late_acknowledgement_of_a_stopped_worker(queue, queue_tool, tables, kek
         queue.wait_until_done(tables.records // 2)
         may_pass.set()
         late.send(signal.SIGCONT)
-        coordinator.wait().expect(0)
+        coordinator.wait(PATIENCE).expect(0)
         told = late.wait(20).expect(0)
         other.send(signal.SIGTERM)
         other.wait(15).expect(143)
