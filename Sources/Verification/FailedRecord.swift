@@ -16,6 +16,12 @@ package struct FailedRecord: Sendable, Hashable, Encodable {
         self.keyID = keyID
         self.reason = reason
     }
+
+    /// `table.column (id=…)`.
+    package var place: String {
+        let text = id.count == 1 ? id[0] : "(" + id.joined(separator: ", ") + ")"
+        return "\(table).\(column) (id=\(text))"
+    }
 }
 
 /// Failed records: all of them counted, the first ones kept.

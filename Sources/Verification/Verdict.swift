@@ -89,11 +89,13 @@ extension VerificationOutcome.Durability {
         }
         if !laggingStandbys.isEmpty {
             objections.append(
-                "Standbys that may take over have not written \(lsn) to disk: \(laggingStandbys.joined(separator: ", ")).")
+                "Standbys that may take over have not written \(lsn) to disk: \(laggingStandbys.joined(separator: ", "))."
+            )
         }
         if hiddenStandbys > 0 {
             objections.append(
-                "\(hiddenStandbys) standbys hide their position from this role: GRANT pg_read_all_stats to it.")
+                "\(hiddenStandbys) standbys hide their position from this role: GRANT pg_read_all_stats to it."
+            )
         }
         return objections
     }
