@@ -32,7 +32,7 @@ struct OpenTransactions: Sendable {
             LEFT JOIN pg_stat_activity AS a ON a.pid = x.pid \
             LEFT JOIN pg_prepared_xacts AS p ON p.transaction = x.transactionid AND x.pid IS NULL \
             WHERE x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted \
-            AND x.transactionid::text = ANY($1) GROUP BY x.transactionid, x.pid ORDER BY 1
+            AND x.transactionid::text = ANY($1) GROUP BY x.transactionid::text, x.pid ORDER BY 1
             """, parameters)
         return (0..<result.rowCount).map { row in
             VerificationOutcome.OpenTransaction(

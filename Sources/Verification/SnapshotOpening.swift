@@ -7,8 +7,11 @@ struct SnapshotOpening: Sendable {
     let database: DatabaseIdentity
     let tables: [EncryptedTable]
     let leaves: [RangeDispenser.Leaf]
-    /// Transactions that were under way, by their 32-bit ids: what they write, the snapshot does not see.
+    /// Transactions that were under way, by their 32-bit ids: what they write, the snapshot does not see. From
+    /// the locks they hold on their own ids: the snapshot lists none that began after the last one to end.
     let openTransactionIDs: [String]
+    /// What the snapshot sees, as text: the same again means that no transaction has ended since.
+    let horizon: String
     let isFenced: Bool
     let instant: ContinuousClock.Instant
 
@@ -34,13 +37,14 @@ struct SnapshotOpening: Sendable {
         }
         return SnapshotOpening(
             name: name, database: facts.database, tables: tables, leaves: leaves,
-            openTransactionIDs: facts.openTransactionIDs, isFenced: try plan.isFenced(tables, session),
+            openTransactionIDs: facts.openTransactionIDs, horizon: facts.horizon,
+            isFenced: try plan.isFenced(tables, session),
             instant: instant)
     }
 
     private static func facts(
         _ session: PostgresSession
-    ) throws -> (database: DatabaseIdentity, openTransactionIDs: [String]) {
+    ) throws -> (database: DatabaseIdentity, openTransactionIDs: [String], horizon: String) {
         // The position is asked after the snapshot was taken, so it lies behind everything that it sees. The
         // name of the current WAL file holds the timeline; the control file learns of it a checkpoint later.
         let result = try session.query(
@@ -56,7 +60,9 @@ struct SnapshotOpening: Sendable {
             CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') \
             ELSE pg_current_wal_insert_lsn() END::text, \
             to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), \
-            (SELECT coalesce(string_agg(x::xid::text, ','), '') FROM pg_snapshot_xip(pg_current_snapshot()) AS x)
+            (SELECT coalesce(string_agg(DISTINCT l.transactionid::text, ','), '') FROM pg_locks AS l \
+            WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted), \
+            pg_current_snapshot()::text
             """)
         guard let name = result.string(0, 0), let lsn = result.string(0, 5), let time = result.string(0, 6)
         else {
@@ -67,6 +73,6 @@ struct SnapshotOpening: Sendable {
             timeline: result.integer(0, 3), isStandby: result.bool(0, 4) ?? false, lsn: lsn,
             snapshotTime: time)
         let open = (result.string(0, 7) ?? "").split(separator: ",").map(String.init)
-        return (database, open)
+        return (database, open, result.string(0, 8) ?? "")
     }
 }

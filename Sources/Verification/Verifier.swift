@@ -19,9 +19,11 @@ package struct Verifier: Sendable {
         let connection = PostgresConnection(plan.settings)
         var (outcome, opening) = try await pass(connection)
         if !outcome.isFenced, !outcome.database.isStandby {
-            let waited = try await waitOut(opening, connection)
-            outcome.openTransactions = waited.stillOpen
-            if waited.sawAny { try await repeatPass(&outcome, connection) }
+            outcome.openTransactions = try await waitOut(opening, connection)
+            // Whatever has ended since the snapshot may have committed what it did not see.
+            if try await connection.perform({ try Self.horizon($0) }) != opening.horizon {
+                try await repeatPass(&outcome, connection)
+            }
         }
         if !outcome.database.isStandby {
             outcome.durability = try await durability(of: outcome.database.lsn, connection)
@@ -87,19 +89,21 @@ package struct Verifier: Sendable {
 
     private func waitOut(
         _ opening: SnapshotOpening, _ connection: PostgresConnection
-    ) async throws -> (sawAny: Bool, stillOpen: [VerificationOutcome.OpenTransaction]) {
+    ) async throws -> [VerificationOutcome.OpenTransaction] {
         let transactions = OpenTransactions(opening)
         let deadline = ContinuousClock.now + plan.openTransactionWait
         var open = try await connection.perform { try transactions.stillOpen($0) }
-        // Who has ended during the pass has been seen by no census either.
-        let sawAny = !opening.openTransactionIDs.isEmpty
         // Nobody but a person ends a prepared one.
         while open.contains(where: { $0.preparedName == nil }), ContinuousClock.now < deadline {
-            observer.began("Waiting for \(open.count) transactions that were open: \(Self.names(open))")
+            observer.began("Waiting for transactions that were open (\(open.count)): \(Self.names(open))")
             try await Task.sleep(for: .milliseconds(500))
             open = try await connection.perform { try transactions.stillOpen($0) }
         }
-        return (sawAny, open)
+        return open
+    }
+
+    private static func horizon(_ session: PostgresSession) throws -> String? {
+        try session.query("SELECT pg_current_snapshot()::text").string(0, 0)
     }
 
     private static func names(_ open: [VerificationOutcome.OpenTransaction]) -> String {
@@ -112,7 +116,7 @@ package struct Verifier: Sendable {
     private func repeatPass(_ outcome: inout VerificationOutcome, _ connection: PostgresConnection)
         async throws
     {
-        observer.began("Counting labels again, after the transactions that were open")
+        observer.began("Counting labels again: transactions have ended since")
         var quick = plan
         quick.depth = .labels
         quick.samplePercent = nil

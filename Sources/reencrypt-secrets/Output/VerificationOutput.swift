@@ -10,7 +10,7 @@ final class VerificationOutput: VerificationObserver {
     private static let loggedFailures = 1_000
 
     private struct State {
-        var lastLine: ContinuousClock.Instant?
+        var lastLine = ContinuousClock.now
         var lastRecords = 0
         var lastStep = ""
     }
@@ -70,7 +70,7 @@ final class VerificationOutput: VerificationObserver {
         state.withLock { state in
             let now = ContinuousClock.now
             guard progress.records - state.lastRecords >= 1_000 else { return false }
-            if let last = state.lastLine, now - last < .seconds(1) { return false }
+            guard now - state.lastLine >= .seconds(1) else { return false }
             state.lastLine = now
             state.lastRecords = progress.records
             return true
