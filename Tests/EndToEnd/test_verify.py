@@ -216,6 +216,15 @@ def test_a_role_that_may_only_read(database, make_tool, kek_v2):
     verify(tool).expect(0)
 
 
+def test_what_hinders_a_rotation_hinders_no_verdict(database, tool, kek_v2):
+    """A full varchar, a rule that swallows updates."""
+    length = len(seal(kek_v2, b"x").text)
+    table = SecretsTable(database, column_type=f"varchar({length})").create().fill(kek_v2, range(20), lambda _: b"x")
+    tool.write_catalog(table)
+    database.execute(f"CREATE RULE swallow AS ON UPDATE TO {table.sql_name} DO INSTEAD NOTHING")
+    verify(tool).expect(0)
+
+
 def test_a_sample_proves_nothing(tool, table):
     outcome = verify(tool, "--sample", "50%").expect(2)
     assert "Sampled" in outcome.stdout and "95 % confidence" in outcome.stdout

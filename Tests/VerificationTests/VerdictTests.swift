@@ -55,7 +55,8 @@ struct VerdictTests {
         expectObjection("3 records are labelled kek-v2 and do not open", to: outcome)
     }
 
-    @Test(arguments: [(300, "1.00 %"), (1_000, "0.30 %"), (999, "0.31 %"), (1_000_000, "0.01 %"), (1, "300.00 %")])
+    /// The bound is rounded up, never down.
+    @Test(arguments: [(300, "1.00 %"), (1_000, "0.30 %"), (999, "0.31 %"), (1_000_000, "0.01 %")])
     func aSample(records: Int, bound: String) {
         var outcome = clean()
         outcome.sample = .init(percent: 1, records: records)

@@ -61,7 +61,8 @@ struct VerifyCommand: AsyncParsableCommand {
             let settings = try JobSettings(environment, catalog, name: "verifier", [])
             settings.log(to: logger)
             let preparation = try await DatabasePreparation.inspect(
-                settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs)
+                settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs,
+                forVerification: true)
             logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
