@@ -21,8 +21,13 @@ package struct Verdict: Sendable, Hashable, Encodable {
         let count = outcome.totalRecords
         guard objections.isEmpty else {
             sentence =
-                "Not proven: the old key must stay in service. \(objections[0])"
+                "Not proven, so the old key stays in service. \(objections[0])"
                 + (objections.count > 1 ? " (and \(objections.count - 1) more)" : "")
+            return
+        }
+        guard count > 0 else {
+            sentence =
+                "There is no record in the catalog's columns, so none needs the old key: make sure that this is the database that the applications use."
             return
         }
         let fact =

@@ -29,7 +29,8 @@ package struct Verifier: Sendable {
             outcome.durability = try await durability(of: outcome.database.lsn, connection)
         }
         if let watch = plan.watch {
-            outcome.sightings = try await Watch(plan, observer: observer).look(for: watch, connection)
+            outcome.sightings = try await Watch(plan, observer: observer).look(
+                for: watch, known: outcome.census, connection)
             outcome.watchedSeconds = watch / .seconds(1)
         }
         outcome.durationSeconds = (ContinuousClock.now - start) / .seconds(1)

@@ -21,13 +21,19 @@ struct Watch: Sendable {
     }
 
     /// Looks again and again until the time is over. A group is reported when it has grown since the last look.
+    /// - Parameter known: what the pass before has found, and objected to.
     func look(
-        for duration: Duration, _ connection: PostgresConnection
+        for duration: Duration, known census: [VerificationOutcome.CensusGroup],
+        _ connection: PostgresConnection
     ) async throws -> [VerificationOutcome.Sighting] {
         observer.began("Watching for values under other keys than \(plan.targetKeyID)")
         let deadline = ContinuousClock.now + duration
         var sightings: [VerificationOutcome.Sighting] = []
         var known: [Census.Group: Int] = [:]
+        for group in census {
+            let label = group.keyID.map { Census.Label.key($0) } ?? .unreadable
+            known[Census.Group(table: group.table, column: group.column, label: label)] = group.records
+        }
         while true {
             let start = ContinuousClock.now
             let seen = known

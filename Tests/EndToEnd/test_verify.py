@@ -83,13 +83,21 @@ def test_each_column_type(database, tool, kek_v1, kek_v2, column_type):
     expect_named(verify(tool), table, 1_000, "under kek-v1")
 
 
+def test_an_empty_table(database, tool):
+    """Nothing needs the old key; but is it the right database?"""
+    tool.write_catalog(SecretsTable(database).create())
+    assert "There is no record" in verify(tool).expect(0).stdout
+
+
 # MARK: what speaks against it
 
 
 def test_one_old_row_among_many(tool, table, kek_v1):
     table.insert([(1_000, seal(kek_v1, b"forgotten"))])
     expect_named(verify(tool), table, 1_000, "under kek-v1")
-    assert "1 of 201 records are not under kek-v2" in verify(tool, "--depth", "labels").expect(2).stdout
+    outcome = verify(tool, "--depth", "labels").expect(2)
+    assert "1 of 201 records are not under kek-v2" in outcome.stdout
+    assert "--depth values" in outcome.stdout, "how to have it named"
 
 
 def test_the_old_key_need_not_be_there(tool, table, kek_v1):

@@ -1,5 +1,7 @@
 """A standby's own verdict is an estimate; a primary's waits until its standbys have written what it saw."""
 
+import os
+import signal
 import subprocess
 import threading
 
@@ -18,8 +20,6 @@ def standby(server, server_directory):
     standby.directory.mkdir()
     user = standby._run_as()
     if user:
-        import os
-
         os.chown(standby.directory, user["user"], user["group"])
     subprocess.run(
         [str(standby.bin / "pg_basebackup"), "-D", str(standby.data), "-h", server.socket_directory, "-p", str(server.port),
@@ -66,11 +66,18 @@ def test_a_standby_that_has_written_it(database, tool, table, standby):
     assert "on 1 standbys" in verify(tool).expect(0).stdout
 
 
+def test_a_standby_that_this_role_may_not_see(database, make_tool, table, standby):
+    role = database.create_role("reader")
+    database.execute(f"GRANT SELECT ON {table.sql_name} TO {role}")
+    tool = make_tool(database.url_as(role))
+    tool.write_catalog(table)
+    assert "pg_read_all_stats" in verify(tool).expect(2).stdout
+    database.execute(f"GRANT pg_read_all_stats TO {role}")
+    verify(tool).expect(0)
+
+
 def test_a_standby_that_stands_still(database, tool, table, standby):
     """Its WAL receiver is stopped: the verdict waits, and holds as soon as it has caught up."""
-    import os
-    import signal
-
     wait_until_replayed(database)
     receiver = int(
         subprocess.check_output(["pgrep", "-P", str(standby._running_pid()), "-f", "walreceiver"], text=True).split()[0]

@@ -1,5 +1,6 @@
 """What one look at a live database cannot see: rows on the move, open transactions, later writers, other servers."""
 
+import signal
 import threading
 import time
 
@@ -159,6 +160,20 @@ def test_watching_sees_a_late_writer(database, tool, table, kek_v1, kek_v2):
         assert words in line
     assert "Seen" not in outcome.stdout.splitlines()[0]
     assert "kek-v1" in outcome.stdout
+
+
+def test_watching_reports_only_what_is_new(tool, table, kek_v1):
+    table.insert([(1_000, seal(kek_v1, b"x"))])
+    outcome = verify(tool, "--watch", "1s").expect(2)
+    assert not [message for message in outcome.messages if message.startswith("Seen at")]
+
+
+def test_watching_can_be_stopped(tool, table):
+    process = start_verify(tool, "--watch", "1h")
+    wait_for_words(process, "Watching")
+    process.send(signal.SIGINT)
+    outcome = process.wait().expect(130)
+    assert "Each of" not in outcome.stdout
 
 
 def test_watching_a_quiet_database(tool, table):

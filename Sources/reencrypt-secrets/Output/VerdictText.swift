@@ -19,6 +19,9 @@ struct VerdictText {
             named.append("and \(Quantity.grouped(failures.total - named.count)) more")
         }
         text += section("Failed records", named)
+        if outcome.depth == .labels, outcome.oldRecords > 0 {
+            text += "\nThe records are named at --depth keys and --depth values.\n"
+        }
         text += section("Where and how it was looked", facts)
         text += section("What this does not prove", Verdict.limits)
         return text
