@@ -50,7 +50,7 @@ package struct Verdict: Sendable, Hashable, Encodable {
             objections.append(
                 "\(outcome.unopenedRecords) records are labelled \(target) and do not open with it.")
         }
-        if let sample = outcome.sample { objections.append(sampled(sample, target)) }
+        if let sample = outcome.sample { objections.append(sampled(sample, failed: outcome.failures.total)) }
         if let problems = outcome.coverageProblems { objections += problems }
         for transaction in outcome.openTransactions { objections.append(transaction.objection) }
         if outcome.database.isStandby {
@@ -65,12 +65,16 @@ package struct Verdict: Sendable, Hashable, Encodable {
 
     /// The rule of three: of n records drawn at random and all good, fewer than 3/n of all are bad, with a
     /// confidence of 95 %.
-    private static func sampled(_ sample: VerificationOutcome.Sample, _ target: String) -> String {
+    private static func sampled(_ sample: VerificationOutcome.Sample, failed: Int) -> String {
         guard sample.records > 0 else { return "Sampled: no record was drawn." }
+        guard failed == 0 else {
+            return
+                "Sampled: \(sample.records) records were opened, of which \(failed) failed; the rest was not looked at."
+        }
         let tenThousandths = 30_000 / sample.records + (30_000 % sample.records == 0 ? 0 : 1)
         let percent = "\(tenThousandths / 100).\(tenThousandths % 100 < 10 ? "0" : "")\(tenThousandths % 100)"
         return
-            "Sampled: \(sample.records) records were opened; if none failed, fewer than \(percent) % of all records are bad, with 95 % confidence. A sample proves nothing about the rest."
+            "Sampled: \(sample.records) records were opened and none failed: fewer than \(percent) % of all records are bad, with 95 % confidence. A sample proves nothing about the rest."
     }
 }
 

@@ -76,10 +76,10 @@ package struct Verifier: Sendable {
             outcome.failures.merge(tally.failures)
             outcome.unopenedRecords += tally.unopened
         }
-        guard plan.depth == .values else { return }
+        // In a sample, the other one of two copies is most likely not there.
+        guard plan.depth == .values, plan.samplePercent == nil else { return }
         let repeated = NonceLedger.repeated(in: tallies.map(\.nonces))
-        outcome.duplicates.coveredFraction =
-            repeated.coveredFraction * (plan.samplePercent.map { $0 / 100 } ?? 1)
+        outcome.duplicates.coveredFraction = repeated.coveredFraction
         if !repeated.nonces.isEmpty {
             observer.began("Looking up \(repeated.nonces.count) nonces that stand twice")
             outcome.duplicates.take(try await pass.places(of: repeated.nonces))

@@ -63,6 +63,13 @@ struct VerdictTests {
         expectObjection("fewer than \(bound) of all records are bad, with 95 % confidence", to: outcome)
     }
 
+    @Test func aSampleWithFailures() {
+        var outcome = clean()
+        outcome.sample = .init(percent: 1, records: 100)
+        outcome.failures.count(2)
+        expectObjection("100 records were opened, of which 2 failed", to: outcome)
+    }
+
     @Test func anEmptySample() {
         var outcome = clean()
         outcome.sample = .init(percent: 1, records: 0)

@@ -76,12 +76,12 @@ struct VerdictText {
     private var duplicateFacts: [String] {
         let search = outcome.duplicates
         guard search.coveredFraction > 0 else {
-            return ["copied values were not looked for (depth values does)"]
+            return ["copied values were not looked for (--depth values does, without --sample)"]
         }
         let part =
             search.coveredFraction < 1
             ? " (among \(percent(search.coveredFraction * 100)) of all nonces)" : ""
-        return ["\(search.foundTotal) values stand in more than one place\(part)"]
+        return ["values that stand in more than one place: \(search.foundTotal)\(part)"]
     }
 
     private func section(_ title: String, _ lines: [String]) -> String {
