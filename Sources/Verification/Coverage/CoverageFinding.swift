@@ -63,7 +63,7 @@ package struct CoverageFinding: Sendable, Hashable {
         case .embedded:
             return "\(place) holds envelopes inside larger values, or damaged ones, and is in no catalog."
         case .name:
-            return "\(place) is called encrypted and is in no catalog; its sampled values are no envelopes."
+            return "\(place) is called encrypted and is in no catalog; no envelope was seen in it."
         case .notLookedAt(let why):
             return "\(place) could not be looked at: \(why)."
         }

@@ -22,6 +22,7 @@ extension CoverageScan {
                 found = try sample(readable, session)
             } catch {
                 if error.breaksConnection { throw error }
+                if error.sqlState == .undefinedTable { return [] }  // dropped meanwhile
                 for column in readable { found[column.name] = (.notLookedAt(error.message), []) }
             }
         }
