@@ -90,8 +90,8 @@ let package = Package(
             name: "VerificationTests",
             dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
         .testTarget(
-            name: "VerificationReportTests", dependencies: ["Verification", "Catalog", "Envelope", "Postgres"],
-            swiftSettings: settings),
+            name: "VerificationReportTests",
+            dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
         .testTarget(
             name: "CommandLineTests",
             dependencies: ["reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification"],

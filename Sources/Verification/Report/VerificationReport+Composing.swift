@@ -71,7 +71,9 @@ extension VerificationReport {
         verdict = Verdict(outcome)
         failuresTotal = outcome.failures.total
         failures = outcome.failures.listed.map {
-            Failure(table: $0.table, id: $0.id, column: $0.column, keyId: $0.keyID, reason: $0.reason)
+            Failure(
+                table: $0.table, id: .init(texts: $0.id), column: $0.column, keyId: $0.keyID,
+                reason: $0.reason)
         }
         // Wrapped members have a value from the start and are set once everything else is.
         challenge = circumstances.challenge

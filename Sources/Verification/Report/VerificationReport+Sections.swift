@@ -104,10 +104,24 @@ extension VerificationReport {
 
     struct Failure: Encodable, Sendable {
         let table: String
-        let id: [String]
+        let id: RowID
         let column: String
         @Nullable var keyId: String?
         let reason: String
+    }
+
+    /// An id of one column is a text, of several a list: as in a job's report and on the queue.
+    struct RowID: Encodable, Sendable {
+        let texts: [String]
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            if texts.count == 1 {
+                try container.encode(texts[0])
+            } else {
+                try container.encode(texts)
+            }
+        }
     }
 
     struct RestorePoint: Encodable, Sendable {

@@ -41,6 +41,7 @@ struct VerifyCommand: AsyncParsableCommand {
             "Look on for values under retired keys, such as 10m.", valueName: "duration"))
     var watch: DurationArgument?
 
+    @OptionGroup var report: ReportOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
 
@@ -57,6 +58,9 @@ struct VerifyCommand: AsyncParsableCommand {
         ProcessHardening.apply()
         let logger = logging.makeLogger()
         try await CommandFailure.reporting(to: logger) {
+            if let checking = ReportChecking(report) { return try await checking.run() }
+            let start = Moment()
+            let writer = try report.writer(logger)
             let environment = try Environment()
             let settings = try JobSettings(environment, catalog, name: "verifier", [])
             settings.log(to: logger)
@@ -66,7 +70,8 @@ struct VerifyCommand: AsyncParsableCommand {
             logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
-            let plan = plan(settings)
+            let search = CoverageSearch(settings.database, try catalog.loadWhole(environment))
+            let plan = plan(settings, search)
             let output = VerificationOutput(logger)
             defer { output.finish() }
             let (outcome, signal) = try await StopSignals.run(logger) {
@@ -75,13 +80,18 @@ struct VerifyCommand: AsyncParsableCommand {
             output.finish()
             if let signal { throw ExitStatus.stopped(by: signal) }
             output.log(outcome)
+            try writer?.finish(
+                try VerificationReport(
+                    outcome, keyring: settings.keyring, catalog: settings.file,
+                    retiredKeyIDs: plan.retiredKeyIDs, challenge: report.challenge, start: start,
+                    coverage: search.coverage, fences: []))
             Console.printResult(VerdictText(outcome).text)
             guard outcome.verdict.isProven else { throw ExitStatus.incomplete }
         }
     }
 
     /// The target key alone goes into the plan; of the former ones, their ids.
-    private func plan(_ settings: JobSettings) -> VerificationPlan {
+    private func plan(_ settings: JobSettings, _ search: CoverageSearch) -> VerificationPlan {
         let entries = settings.file.entries
         var plan = VerificationPlan(
             settings: settings.database, targetKey: settings.keyring.primary,
@@ -93,6 +103,7 @@ struct VerifyCommand: AsyncParsableCommand {
                 }
                 return introspection.tables
             })
+        plan.coverage = { _ in try search.problems() }
         plan.depth = depth
         plan.samplePercent = sample?.percent
         plan.concurrency = concurrency
