@@ -77,11 +77,11 @@ import Testing
         #expect(throws: ReportError.self) { try check.check(report, signature: try #require(signature)) }
     }
 
-    @Test(arguments: [nil, "", "2024-Q1/16", "2024-Q1/17 "])
+    @Test(arguments: [nil, "", "2024-Q1/16 \u{E9}", "2024-Q1/17 \u{E9} ", "2024-Q1/17 e\u{301}"])
     func anotherChallengeIsNoticed(_ challenge: String?) throws {
         let keys = try KeyPair.first()
         let (report, signature) = try written(SampleOutcome.proven, challenge: challenge, key: keys.signing)
-        let check = ReportCheck(key: keys.checking, challenge: "2024-Q1/17")
+        let check = ReportCheck(key: keys.checking, challenge: "2024-Q1/17 \u{E9}")
         #expect(throws: ReportError.self) { try check.check(report, signature: try #require(signature)) }
     }
 

@@ -32,6 +32,9 @@ package struct CatalogProposal {
         var text = "tables:\n"
         for (table, columns) in Self.byTable(findings) {
             text += "  - name: \(YAMLScalar.text(CatalogName.dotted([table.schema, table.name])))\n"
+            if columns.contains(where: \.isTableInCatalog) {
+                text += "    # the catalog has this table: add the columns to its entry\n"
+            }
             if let key = keys[table] {
                 // The default is the primary key; a composite one is written out all the same, so that a
                 // reader sees what rows are told apart by.

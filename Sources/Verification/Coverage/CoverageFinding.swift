@@ -32,6 +32,8 @@ package struct CoverageFinding: Sendable, Hashable {
     package var reason: Reason
     /// Of the sample's envelopes, in order.
     package var keyIDs: [String]
+    /// The catalog has the table with other columns.
+    package var isTableInCatalog = false
 
     package init(
         schema: String, table: String, column: String, type: String, kind: Kind, reason: Reason,

@@ -16,18 +16,18 @@ extension CoverageScan {
         let readable = columns.filter {
             $0.mayRead && $0.form != .list && ($0.kind == .storing || $0.kind == .materialised)
         }
-        var found: [String: (CoverageFinding.Reason, [String])] = [:]
+        var found: [[UInt8]: (CoverageFinding.Reason, [String])] = [:]
         if !readable.isEmpty {
             do throws(PostgresError) {
                 found = try sample(readable, session)
             } catch {
                 if error.breaksConnection { throw error }
                 if error.sqlState == .undefinedTable { return [] }  // dropped meanwhile
-                for column in readable { found[column.name] = (.notLookedAt(error.message), []) }
+                for column in readable { found[Array(column.name.utf8)] = (.notLookedAt(error.message), []) }
             }
         }
         for column in columns where column.mayRead || column.kind == .partitioned {
-            if let (reason, keyIDs) = found[column.name] {
+            if let (reason, keyIDs) = found[Array(column.name.utf8)] {
                 judgements.append((column, reason, keyIDs))
             } else if column.isNamedEncrypted {
                 judgements.append((column, .name, []))
@@ -36,16 +36,17 @@ extension CoverageScan {
         return judgements
     }
 
+    /// By the columns' names in bytes, see `ExactName`; columns without envelopes are left out.
     private func sample(
         _ columns: [CandidateColumn], _ session: PostgresSession
-    ) throws(PostgresError) -> [String: (CoverageFinding.Reason, [String])] {
+    ) throws(PostgresError) -> [[UInt8]: (CoverageFinding.Reason, [String])] {
         guard let first = columns.first else { return [:] }
         var relation = QueryParameters()
         relation.append(oid: first.relation)
         let blocks = try session.query(SampleStatements.blockCount, relation).integer(0, 0) ?? 0
         let statements = SampleStatements(columns, blocks: blocks, seed: seed)
         let counts = try session.query(statements.traces)
-        var found: [String: (CoverageFinding.Reason, [String])] = [:]
+        var found: [[UInt8]: (CoverageFinding.Reason, [String])] = [:]
         let traces = SampleStatements.Trace.allCases
         for (index, column) in columns.enumerated() {
             var keyIDs: Set<String> = []
@@ -63,9 +64,9 @@ extension CoverageScan {
                 }
             }
             if !keyIDs.isEmpty {
-                found[column.name] = (.envelopes, keyIDs.sorted())
+                found[Array(column.name.utf8)] = (.envelopes, keyIDs.sorted())
             } else if isEmbedded {
-                found[column.name] = (.embedded, [])
+                found[Array(column.name.utf8)] = (.embedded, [])
             }
         }
         return found

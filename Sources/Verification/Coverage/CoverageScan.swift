@@ -8,13 +8,19 @@ package import Postgres
 /// a search outside of them, and what it does not find need not be absent.
 package struct CoverageScan: Sendable {
     private let covered: Set<Covered>
-    private let ignored: Set<QualifiedColumn>
+    private let ignored: Set<ExactName>
     private let cataloged: Set<UInt32>
     let seed: UInt16
 
     private struct Covered: Hashable {
         let relation: UInt32
-        let column: String
+        /// By its bytes, see `ExactName`.
+        let column: [UInt8]
+
+        init(_ relation: UInt32, _ column: String) {
+            self.relation = relation
+            self.column = Array(column.utf8)
+        }
     }
 
     /// No statement reads more than some megabytes; one that takes this long waits for something.
@@ -36,12 +42,12 @@ package struct CoverageScan: Sendable {
             let relations = [table.oid] + table.leaves.map(\.oid)
             cataloged.formUnion(relations)
             for column in table.columns {
-                covered.formUnion(relations.map { Covered(relation: $0, column: column.name) })
+                covered.formUnion(relations.map { Covered($0, column.name) })
             }
         }
         self.covered = covered
         self.cataloged = cataloged
-        self.ignored = Set(ignored)
+        self.ignored = Set(ignored.map { ExactName($0) })
         self.seed = seed
     }
 
@@ -51,7 +57,7 @@ package struct CoverageScan: Sendable {
         try session.query(Self.settings)
         let all = try CandidateColumn.all(session)
         let rootsInPart = Set(all.filter { cataloged.contains($0.relation) }.map(\.rootOID))
-        var findings: [QualifiedColumn: CoverageFinding] = [:]
+        var findings: [ExactName: CoverageFinding] = [:]
         var foreign: [String] = []
         var relations = 0
         var columns = 0
@@ -67,12 +73,14 @@ package struct CoverageScan: Sendable {
             relations += 1
             columns += open.count
             for (column, reason, keyIDs) in labels {
-                // A table of which some partitions are in the catalog cannot be added as a whole.
-                let finding = Self.finding(
-                    column, reason, keyIDs, namingRoot: !rootsInPart.contains(column.rootOID))
-                if ignored.contains(finding.qualifiedColumn) { continue }
-                findings[finding.qualifiedColumn] =
-                    findings[finding.qualifiedColumn].map { Self.merged($0, finding) } ?? finding
+                // A table of which single partitions are in the catalog cannot be added as a whole.
+                let isRootInCatalog = cataloged.contains(column.rootOID)
+                var finding = Self.finding(
+                    column, reason, keyIDs,
+                    namingRoot: isRootInCatalog || !rootsInPart.contains(column.rootOID))
+                finding.isTableInCatalog = isRootInCatalog || cataloged.contains(column.relation)
+                let name = ExactName(finding.qualifiedColumn)
+                findings[name] = findings[name].map { Self.merged($0, finding) } ?? finding
             }
         }
         return Coverage(
@@ -88,13 +96,9 @@ package struct CoverageScan: Sendable {
 
     /// In the catalog, or none of ours. A partition goes by its own name or by its root's.
     private func isSettled(_ column: CandidateColumn, rootsInPart: Set<UInt32>) -> Bool {
-        if covered.contains(Covered(relation: column.relation, column: column.name)) { return true }
+        if covered.contains(Covered(column.relation, column.name)) { return true }
         let names = [(column.schema, column.table), (column.rootSchema, column.rootTable)]
-        if names.contains(where: {
-            ignored.contains(QualifiedColumn(schema: $0.0, table: $0.1, column: column.name))
-        }) {
-            return true
-        }
+        if names.contains(where: { ignored.contains(ExactName($0.0, $0.1, column.name)) }) { return true }
         guard column.kind == .partitioned else { return false }
         // It stores nothing: its partitions speak for themselves. A root without any has its name alone.
         return column.rootOID != column.relation || rootsInPart.contains(column.relation)

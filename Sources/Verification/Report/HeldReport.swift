@@ -46,7 +46,7 @@ package struct HeldReport: Decodable, Sendable {
                 "the report is about timeline \(heldTimeline), this server is on timeline \(liveTimeline): "
                 + "one is a copy of the other that was promoted"
         }
-        if database.name != live.name {
+        if !database.name.utf8.elementsEqual(live.name.utf8) {
             return "the report is about the database \(database.name), this one is \(live.name)"
         }
         return nil

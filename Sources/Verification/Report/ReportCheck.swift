@@ -29,7 +29,8 @@ package struct ReportCheck {
                 "signed, but no verification report of schema version 1 (kind \(held.kind.debugDescription), version \(held.schemaVersion))"
             )
         }
-        if let challenge, held.challenge != challenge {
+        // By its bytes: Swift takes texts for equal that are composed differently.
+        if let challenge, !(held.challenge?.utf8.elementsEqual(challenge.utf8) ?? false) {
             throw ReportError(
                 held.challenge == nil
                     ? "the report answers to no challenge"
