@@ -81,8 +81,15 @@ extension VerificationReport {
         sample = outcome.sample.map {
             Sample(
                 percent: $0.percent, records: $0.records,
-                badFractionBelow: $0.records > 0 ? min(1, 3 / Double($0.records)) : nil)
+                badFractionBelow: Self.ruleOfThree($0.records, failed: outcome.failures.total))
         }
+    }
+}
+
+extension VerificationReport {
+    /// Of n records drawn at random and all good, fewer than 3/n of all are bad, with a confidence of 95 %.
+    private static func ruleOfThree(_ records: Int, failed: Int) -> Double? {
+        records > 0 && failed == 0 ? min(1, 3 / Double(records)) : nil
     }
 }
 
