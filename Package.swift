@@ -54,7 +54,7 @@ let package = Package(
             ].map { .embedInCode("Redis/Scripts/\($0).lua") },
             swiftSettings: settings),
         .target(
-            name: "Verification", dependencies: ["Envelope", "Catalog", "Postgres"],
+            name: "Verification", dependencies: ["BlockingIO", "Envelope", "Catalog", "Postgres"],
             swiftSettings: settings),
         .target(
             name: "Rotation",
@@ -86,6 +86,12 @@ let package = Package(
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue", "Redis"], swiftSettings: settings),
         .testTarget(
             name: "RotationTests", dependencies: ["Rotation", "BatchQueue"], swiftSettings: settings),
+        .testTarget(
+            name: "VerificationTests",
+            dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
+        .testTarget(
+            name: "VerificationReportTests",
+            dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
         .testTarget(
             name: "CommandLineTests",
             dependencies: ["reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification"],

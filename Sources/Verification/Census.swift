@@ -54,6 +54,13 @@ package struct Census: Sendable, Hashable {
         nulls[Group(table: table, column: column, label: .unreadable), default: 0] += count
     }
 
+    /// Adds what another part of the same snapshot holds.
+    package mutating func merge(_ other: Census) {
+        records.merge(other.records, uniquingKeysWith: +)
+        nulls.merge(other.nulls, uniquingKeysWith: +)
+        places.merge(other.places) { Array(($0 + $1).prefix(Self.placesKept)) }
+    }
+
     package var totalRecords: Int { records.values.reduce(0, +) }
 
     /// Everything that is not under the target, unreadable values included.

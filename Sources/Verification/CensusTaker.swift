@@ -11,7 +11,7 @@ package struct CensusTaker: Sendable {
     private let keyIDs: [String]
 
     /// Blocks a counting statement reads: 64 MB, well below a second of work.
-    private static let blocksPerCount = 8_192
+    static let blocksPerCount = 8_192
     /// Bytes that a fetch of values to be parsed should bring.
     private static let fetchTarget = 4_000_000
 
@@ -49,47 +49,52 @@ package struct CensusTaker: Sendable {
         var none = QueryParameters()
         let blocks = try session.query(statements.blockCount, &none).integer(0, 0) ?? 0
         var start = 0
-        var fetchSize = 16
         while start < blocks {
             let end = min(start + Self.blocksPerCount, blocks)
-            var range = Self.range(start, end)
-            let result = try session.query(statements.count, &range)
-            var unlabelled = 0
-            for row in 0..<result.rowCount {
-                let rows = result.integer(row, table.columns.count) ?? 0
-                for (index, column) in table.columns.enumerated() {
-                    switch result.integer(row, index) {
-                    case CensusStatements.Code.null:
-                        census.addNulls(rows, table: table.name, column: column.name)
-                    case CensusStatements.Code.unlabelled, nil:
-                        unlabelled += rows
-                    case let code?:
-                        let keyID = keyIDs[code - CensusStatements.Code.firstKey]
-                        census.add(
-                            rows, table: table.name, column: column.name, label: .key(keyID),
-                            at: Census.Place(leaf: leaf.oid, blocks: start..<end))
-                    }
-                }
-            }
-            if unlabelled > 0 {
-                let parsed = try parse(
-                    table, leaf, statements, session, blocks: start..<end, fetchSize: &fetchSize, &census)
-                guard parsed == unlabelled else {
-                    throw PostgresError(
-                        .unexpectedAnswer,
-                        "\(table.name): \(unlabelled) values to parse, but \(parsed) came; the snapshot is not one"
-                    )
-                }
-            }
+            try count(table, leaf, statements, blocks: start..<end, session, &census)
             start = end
+        }
+    }
+
+    /// Counts a stretch of a leaf; the caller's transaction must see one snapshot.
+    func count(
+        _ table: EncryptedTable, _ leaf: Leaf, _ statements: CensusStatements, blocks: Range<Int>,
+        _ session: PostgresSession, _ census: inout Census
+    ) throws {
+        var range = Self.range(blocks.lowerBound, blocks.upperBound)
+        let result = try session.query(statements.count, &range)
+        var unlabelled = 0
+        for row in 0..<result.rowCount {
+            let rows = result.integer(row, table.columns.count) ?? 0
+            for (index, column) in table.columns.enumerated() {
+                switch result.integer(row, index) {
+                case CensusStatements.Code.null:
+                    census.addNulls(rows, table: table.name, column: column.name)
+                case CensusStatements.Code.unlabelled, nil:
+                    unlabelled += rows
+                case let code?:
+                    let keyID = keyIDs[code - CensusStatements.Code.firstKey]
+                    census.add(
+                        rows, table: table.name, column: column.name, label: .key(keyID),
+                        at: Census.Place(leaf: leaf.oid, blocks: blocks))
+                }
+            }
+        }
+        guard unlabelled > 0 else { return }
+        let parsed = try parse(table, leaf, statements, session, blocks: blocks, &census)
+        guard parsed == unlabelled else {
+            throw PostgresError(
+                .unexpectedAnswer,
+                "\(table.name): \(unlabelled) values to parse, but \(parsed) came; the snapshot is not one")
         }
     }
 
     /// Fetches and parses what no label predicate claims. Gives how many values that were.
     private func parse(
         _ table: EncryptedTable, _ leaf: Leaf, _ statements: CensusStatements, _ session: PostgresSession,
-        blocks: Range<Int>, fetchSize: inout Int, _ census: inout Census
+        blocks: Range<Int>, _ census: inout Census
     ) throws -> Int {
+        var fetchSize = 16
         var start = blocks.lowerBound
         var count = 0
         while start < blocks.upperBound {

@@ -17,6 +17,7 @@ SERVER_SETTINGS = {
     "fsync": "off",
     "wal_level": "logical",
     "max_wal_size": "4GB",
+    "max_prepared_transactions": "5",
     # What the server is set to must not matter to the tool.
     "timezone": "Asia/Kolkata",
     "datestyle": "SQL, DMY",

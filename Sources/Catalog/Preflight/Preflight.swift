@@ -27,6 +27,14 @@ package enum Preflight {
         return problems
     }
 
+    /// For a verification, which changes nothing and whose verdict does not depend on whether anybody could.
+    package static func reading(
+        _ table: EncryptedTable, session: PostgresSession
+    ) throws(PostgresError) -> [CatalogProblem] {
+        let privileges = try TablePrivileges(table, session: session).problems(forWriting: false)
+        return try privileges.filter { $0.severity == .refuse } + rowSecurity(table, session: session)
+    }
+
     /// A policy would hide rows, and a census would call the table done.
     private static func rowSecurity(
         _ table: EncryptedTable, session: PostgresSession

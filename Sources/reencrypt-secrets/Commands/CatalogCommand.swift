@@ -7,7 +7,7 @@ import Postgres
 struct CatalogCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "catalog", abstract: "Compares the catalog with the database.",
-        subcommands: [CatalogCheckCommand.self])
+        subcommands: [CatalogCheckCommand.self, CatalogDiscoverCommand.self])
 }
 
 /// `catalog check`: exit 0 where a rotation could start.

@@ -6,6 +6,7 @@ import Logging
 import Postgres
 import Redis
 import Rotation
+import Verification
 
 /// Turns an error into a log line and an exit code, in one place for all commands.
 enum CommandFailure {
@@ -35,6 +36,8 @@ enum CommandFailure {
     static func text(of error: any Error) -> String {
         switch error {
         case let error as SettingsError: error.description
+        case let error as ReportError: error.description
+        case let error as SignatureError: error.description
         case let error as UnlistedTablesError: error.description
         case let error as CatalogError: error.description
         case let error as KeyringError: error.description

@@ -10,9 +10,12 @@ struct DatabasePreparation: Sendable {
 
     var refusals: [CatalogProblem] { problems.filter { $0.severity == .refuse } }
 
-    /// - Parameter keyIDs: the target first, then the other known key ids; empty for a check without keys.
+    /// - Parameters:
+    ///   - keyIDs: the target first, then the other known key ids; empty for a check without keys.
+    ///   - forVerification: what would stand in the way of a rotation is no matter then.
     static func inspect(
-        _ file: CatalogFile, _ settings: ConnectionSettings, forWriting: Bool, keyIDs: [String]
+        _ file: CatalogFile, _ settings: ConnectionSettings, forWriting: Bool, keyIDs: [String],
+        forVerification: Bool = false
     ) async throws -> DatabasePreparation {
         let connection = PostgresConnection(settings)
         let found = try await connection.perform { session in
@@ -24,9 +27,13 @@ struct DatabasePreparation: Sendable {
             let introspection = try Introspection.resolve(file.entries, session: session)
             var problems = server + introspection.problems
             for table in introspection.tables {
-                problems += try Preflight.table(
-                    table, session: session, forWriting: forWriting, targetKeyID: keyIDs.first ?? "",
-                    otherKeyIDs: Array(keyIDs.dropFirst()))
+                if forVerification {
+                    problems += try Preflight.reading(table, session: session)
+                } else {
+                    problems += try Preflight.table(
+                        table, session: session, forWriting: forWriting, targetKeyID: keyIDs.first ?? "",
+                        otherKeyIDs: Array(keyIDs.dropFirst()))
+                }
             }
             return DatabasePreparation(tables: introspection.tables, problems: problems, database: database)
         }

@@ -32,8 +32,13 @@ struct CatalogOptions: ParsableArguments {
 
     /// - Throws: `CatalogError`; `UnlistedTablesError` for a table that the catalog does not name.
     func load(_ environment: Environment) throws -> CatalogFile {
-        let path = try self.path ?? environment.string("REENCRYPT_CATALOG") ?? "encrypted-tables.yaml"
-        return try CatalogFile.load(path: path).selecting(tables: tables)
+        try loadWhole(environment).selecting(tables: tables)
+    }
+
+    /// All of the file, whatever `--table` selects.
+    func loadWhole(_ environment: Environment) throws -> CatalogFile {
+        try CatalogFile.load(
+            path: path ?? environment.string("REENCRYPT_CATALOG") ?? "encrypted-tables.yaml")
     }
 }
 

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Envelope
 import Catalog
+import Envelope
 import Logging
 import Postgres
 import Verification
@@ -9,52 +9,106 @@ import Verification
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Counts the records by key id, from the database alone; exit code 0 if none is old.",
+        abstract: "Says from the database alone whether the old key can be taken out of service.",
         discussion: """
-            Depth `labels`: a value counts by the key id it carries; one that does not begin as this tool writes \
-            values is parsed. That the keys open the values is not looked at. Nothing in Redis bears on the verdict.
+            Opens every value with SECRETS_ENCRYPTION_KEY alone, in one snapshot, and names what does not open. \
+            Exit code 0: nothing speaks against taking the old key out of service. 2: something does, or it \
+            cannot be told (a sample, a standby). 1: it could not look. Nothing in Redis bears on the verdict.
             """)
 
-    enum Depth: String, ExpressibleByArgument, CaseIterable {
-        case labels
-    }
+    @Option(
+        help: "labels: read the key ids, a quick look; keys: unwrap every data key; values: open every value."
+    )
+    var depth: Depth = .values
 
-    @Option(help: "How deep to look: labels.")
-    var depth: Depth = .labels
+    @Option(
+        help: ArgumentHelp(
+            "Open only this share of the rows. A sample proves nothing: exit code 2 at best.", valueName: "p%"
+        ))
+    var sample: PercentArgument?
 
+    @Option(help: "Database connections that read side by side.")
+    var concurrency = 2
+
+    @Option(
+        help: ArgumentHelp(
+            "How long to wait for transactions that were open and may hold old values (default: 60s).",
+            valueName: "duration"))
+    var waitOpenTransactions: DurationArgument?
+
+    @Option(
+        help: ArgumentHelp(
+            "Look on for values under retired keys, such as 10m.", valueName: "duration"))
+    var watch: DurationArgument?
+
+    @OptionGroup var report: ReportOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
+
+    func validate() throws {
+        guard (1...64).contains(concurrency) else {
+            throw ValidationError("--concurrency takes 1 to 64 connections.")
+        }
+        if sample != nil, depth == .labels {
+            throw ValidationError("--sample goes with --depth keys or values; labels are all counted.")
+        }
+    }
 
     func run() async throws {
         ProcessHardening.apply()
         let logger = logging.makeLogger()
         try await CommandFailure.reporting(to: logger) {
+            if let checking = ReportChecking(report) { return try await checking.run() }
+            let start = Moment()
+            let writer = try report.writer(logger)
             let environment = try Environment()
             let settings = try JobSettings(environment, catalog, name: "verifier", [])
             settings.log(to: logger)
             let preparation = try await DatabasePreparation.inspect(
-                settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs)
+                settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs,
+                forVerification: true)
             logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
-            let taker = CensusTaker(preparation.tables, keyIDs: settings.keyIDs)
-            let connection = PostgresConnection(settings.database)
-            let (census, signal) = try await StopSignals.run(logger) {
-                try await connection.perform { try taker.take($0) }
+            let search = CoverageSearch(settings.database, try catalog.loadWhole(environment))
+            let plan = plan(settings, search)
+            let output = VerificationOutput(logger)
+            defer { output.finish() }
+            let (outcome, signal) = try await StopSignals.run(logger) {
+                try await Verifier(plan, observer: output).run()
             }
+            output.finish()
             if let signal { throw ExitStatus.stopped(by: signal) }
-            let target = settings.keyring.primary.id.description
-            let old = census.oldRecords(target: target)
-            Console.printResult(CensusOutput.text(before: census, after: nil))
-            guard old == 0 else {
-                Console.printResult(
-                    "Not complete: \(Quantity.grouped(old)) of \(Quantity.grouped(census.totalRecords)) records are not under \(target)\n"
-                )
-                throw ExitStatus.incomplete
-            }
-            Console.printResult(
-                "Every one of \(Quantity.grouped(census.totalRecords)) records carries the label \(target) (depth: labels)\n"
-            )
+            output.log(outcome)
+            try writer?.finish(
+                try VerificationReport(
+                    outcome, keyring: settings.keyring, catalog: settings.file,
+                    retiredKeyIDs: plan.retiredKeyIDs, challenge: report.challenge, start: start,
+                    coverage: search.coverage, fences: []))
+            Console.printResult(VerdictText(outcome).text)
+            guard outcome.verdict.isProven else { throw ExitStatus.incomplete }
         }
+    }
+
+    /// The target key alone goes into the plan; of the former ones, their ids.
+    private func plan(_ settings: JobSettings, _ search: CoverageSearch) -> VerificationPlan {
+        let entries = settings.file.entries
+        var plan = VerificationPlan(
+            settings: settings.database, targetKey: settings.keyring.primary,
+            retiredKeyIDs: settings.keyring.previous.map(\.id.description),
+            resolveTables: { session in
+                let introspection = try Introspection.resolve(entries, session: session)
+                if let problem = introspection.problems.first(where: { $0.severity == .refuse }) {
+                    throw SettingsError("\(problem)")
+                }
+                return introspection.tables
+            })
+        plan.coverage = { _ in try search.problems() }
+        plan.depth = depth
+        plan.samplePercent = sample?.percent
+        plan.concurrency = concurrency
+        if let waitOpenTransactions { plan.openTransactionWait = waitOpenTransactions.duration }
+        plan.watch = watch?.duration
+        return plan
     }
 }

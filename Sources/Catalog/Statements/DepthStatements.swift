@@ -1,0 +1,41 @@
+package import Postgres
+
+/// The SQL that fetches every value of one leaf, block range by block range, to be opened by the client.
+package struct DepthStatements: Sendable {
+    /// `$1`, `$2`: first block, first block behind. Gives ctid, then each column as it is parsed.
+    package let values: PreparedStatement
+    /// The same for a part of the rows, drawn at random: `$3` is the chance of each in millionths.
+    package let sampledValues: PreparedStatement
+    /// `$1`: `tid[]`. Gives ctid, then the id columns in the catalog's order, as text.
+    package let identify: PreparedStatement
+    /// The leaf's size in blocks, and the bytes a block stands for with its values stored elsewhere.
+    package let size: PreparedStatement
+    /// Takes the lock of a reader, so that the leaf is neither emptied nor rewritten while the snapshot lasts.
+    package let hold: PreparedStatement
+
+    package init(_ table: EncryptedTable, _ leaf: Leaf) {
+        let name = { (kind: String) in "depth_\(kind)_\(leaf.oid)" }
+        let columns = table.columns.map {
+            LabelPredicate(of: "t." + SQLIdentifier.quoted($0.name), $0.type).parsable
+        }
+        let select = "SELECT t.ctid, \(columns.joined(separator: ", ")) FROM ONLY \(leaf.sqlName) AS t"
+        let inBlocks =
+            "t.ctid >= format('(%s,0)', $1::bigint)::tid AND t.ctid < format('(%s,0)', $2::bigint)::tid"
+        values = PreparedStatement(name: name("values"), sql: "\(select) WHERE \(inBlocks)")
+        sampledValues = PreparedStatement(
+            name: name("sample"), sql: "\(select) WHERE \(inBlocks) AND random() * 1000000 < $3::bigint")
+        let ids = table.idColumns.map { "t.\(SQLIdentifier.quoted($0.name))::text" }.joined(separator: ", ")
+        identify = PreparedStatement(
+            name: name("identify"),
+            sql: "SELECT t.ctid, \(ids) FROM ONLY \(leaf.sqlName) AS t WHERE t.ctid = ANY($1::tid[])")
+        // What TOAST holds comes with the rows that refer to it.
+        size = PreparedStatement(
+            name: name("size"),
+            sql: """
+                SELECT b.blocks, pg_table_size(\(leaf.oid)) / greatest(b.blocks, 1) \
+                FROM (SELECT pg_relation_size(\(leaf.oid)) / current_setting('block_size')::bigint AS blocks) AS b
+                """)
+        hold = PreparedStatement(
+            name: name("hold"), sql: "SELECT t.ctid FROM ONLY \(leaf.sqlName) AS t LIMIT 0")
+    }
+}

@@ -1,0 +1,40 @@
+/// What a look outside the catalog found.
+package struct Coverage: Sendable, Hashable {
+    /// By schema, table and column.
+    package let findings: [CoverageFinding]
+    /// Tables of other servers, `schema.table`: what they hold is a matter of those servers.
+    package let foreignTables: [String]
+    /// How much was looked at.
+    package let relations: Int
+    package let columns: Int
+
+    package init(findings: [CoverageFinding], foreignTables: [String], relations: Int, columns: Int) {
+        self.findings = findings
+        self.foreignTables = foreignTables
+        self.relations = relations
+        self.columns = columns
+    }
+
+    /// What speaks against a verdict, a sentence each: every finding. A column that nobody could look at may
+    /// hold anything, so it speaks against it as well; a table of such columns is one sentence.
+    package var problems: [String] {
+        var sentences: [String] = []
+        var unseen: [(table: String, why: String, columns: [String])] = []
+        for finding in findings {
+            guard case .notLookedAt(let why) = finding.reason else {
+                sentences.append(finding.sentence)
+                continue
+            }
+            let table = CatalogName.dotted([finding.schema, finding.table])
+            if unseen.last?.table == table, unseen.last?.why == why {
+                unseen[unseen.count - 1].columns.append(finding.column)
+            } else {
+                unseen.append((table, why, [finding.column]))
+            }
+        }
+        return sentences
+            + unseen.map { table, why, columns in
+                "\(table) (\(columns.joined(separator: ", "))) could not be looked at: \(why)."
+            }
+    }
+}

@@ -1,0 +1,40 @@
+import Postgres
+
+/// Whether everything up to a position of the WAL is on disk, here and on the standbys that could take over.
+enum DurabilityCheck {
+    /// - Parameter lsn: the server's own text form of a position.
+    static func state(of lsn: String, _ session: PostgresSession) throws -> VerificationOutcome.Durability {
+        var parameters = QueryParameters()
+        parameters.append(text: lsn)
+        var durability = VerificationOutcome.Durability()
+        durability.isFlushedHere =
+            try session.query("SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn", parameters).bool(0, 0)
+            ?? false
+        // A logical subscriber holds no copy of the cluster, and a base backup is none yet.
+        let standbys = try session.query(
+            """
+            SELECT coalesce(nullif(s.application_name, ''), s.client_addr::text, 'process ' || s.pid), \
+            s.state IS NULL, s.flush_lsn >= $1::text::pg_lsn FROM pg_stat_replication AS s \
+            WHERE s.state IS DISTINCT FROM 'backup' AND NOT EXISTS (SELECT FROM pg_replication_slots AS l \
+            WHERE l.active_pid = s.pid AND l.slot_type = 'logical') ORDER BY 1
+            """, parameters)
+        for row in 0..<standbys.rowCount {
+            if standbys.bool(row, 1) == true {
+                durability.hiddenStandbys += 1
+            } else if standbys.bool(row, 2) == true {
+                durability.flushedStandbys += 1
+            } else {
+                durability.laggingStandbys.append(standbys.string(row, 0) ?? "")
+            }
+        }
+        return durability
+    }
+
+    /// Makes the WAL writer write on: without commits, the last part of a page stays in memory. A transaction
+    /// that has an id and nothing else leaves a commit record, and changes nothing.
+    static func nudge(_ session: PostgresSession) throws {
+        try session.transaction("BEGIN READ WRITE") { session in
+            _ = try session.query("SELECT pg_current_xact_id()")
+        }
+    }
+}

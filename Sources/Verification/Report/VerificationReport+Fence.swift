@@ -1,0 +1,24 @@
+extension VerificationReport {
+    /// What refuses late writers, table by table.
+    package struct Fence: Encodable, Sendable {
+        /// Every table of the catalog has one, and it refuses every retired key.
+        let isComplete: Bool
+        /// Empty where nobody has looked.
+        let constraints: [FenceConstraint]
+    }
+
+    package struct FenceConstraint: Encodable, Sendable {
+        let table: String
+        let name: String
+        /// PostgreSQL has checked every row that was there.
+        let isValidated: Bool
+        let retiredKeyIds: [String]
+
+        package init(table: String, name: String, isValidated: Bool, retiredKeyIDs: [String]) {
+            self.table = table
+            self.name = name
+            self.isValidated = isValidated
+            self.retiredKeyIds = retiredKeyIDs
+        }
+    }
+}

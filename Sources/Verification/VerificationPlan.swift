@@ -1,0 +1,44 @@
+package import Catalog
+package import Envelope
+package import Postgres
+
+/// What to verify, and how.
+package struct VerificationPlan: Sendable {
+    package let settings: ConnectionSettings
+    /// The target, and the only key that values are opened with.
+    package let targetKey: KeyEncryptionKey
+    /// Ids of former keys, for the server to recognise labels by; the keys themselves are not here.
+    package let retiredKeyIDs: [String]
+    package var depth = Depth.values
+    /// The share of the rows to open, in percent; nil: all.
+    package var samplePercent: Double?
+    /// Connections that read side by side.
+    package var concurrency = 2
+    /// How long transactions that were open are waited for.
+    package var openTransactionWait = Duration.seconds(60)
+    /// How long to look on for values under retired keys.
+    package var watch: Duration?
+    /// How long servers are given to write to disk what the snapshot saw.
+    package var durabilityWait = Duration.seconds(60)
+
+    /// The catalog's tables as the session's snapshot has them. Throws where one of them cannot be judged.
+    package let resolveTables: @Sendable (PostgresSession) throws -> [EncryptedTable]
+    /// Whether the server refuses values under the retired keys in all of the tables.
+    package var isFenced: @Sendable ([EncryptedTable], PostgresSession) throws -> Bool = { _, _ in false }
+    /// Encrypted data outside the catalog, each a sentence that speaks against the verdict; nil: not looked at.
+    package var coverage: (@Sendable (PostgresSession) throws -> [String])?
+
+    package init(
+        settings: ConnectionSettings, targetKey: KeyEncryptionKey, retiredKeyIDs: [String],
+        resolveTables: @escaping @Sendable (PostgresSession) throws -> [EncryptedTable]
+    ) {
+        self.settings = settings
+        self.targetKey = targetKey
+        self.retiredKeyIDs = retiredKeyIDs
+        self.resolveTables = resolveTables
+    }
+
+    package var targetKeyID: String { targetKey.id.description }
+    var keyIDs: [String] { [targetKeyID] + retiredKeyIDs }
+    var sampleMillionths: Int? { samplePercent.map { Int(($0 * 10_000).rounded()) } }
+}

@@ -1,0 +1,156 @@
+import Catalog
+import Postgres
+
+/// Looks whether the old key can be taken out of service, from the database alone.
+///
+/// A pass over all tables in one shared snapshot; then what that snapshot could not see: transactions that
+/// were open, whether its contents are on disk, and what is written afterwards.
+package struct Verifier: Sendable {
+    private let plan: VerificationPlan
+    private let observer: any VerificationObserver
+
+    package init(_ plan: VerificationPlan, observer: any VerificationObserver) {
+        self.plan = plan
+        self.observer = observer
+    }
+
+    package func run() async throws -> VerificationOutcome {
+        let start = ContinuousClock.now
+        let connection = PostgresConnection(plan.settings)
+        var (outcome, opening) = try await pass(connection)
+        if !outcome.isFenced, !outcome.database.isStandby {
+            outcome.openTransactions = try await waitOut(opening, connection)
+            // Whatever has ended since the snapshot may have committed what it did not see.
+            if try await connection.perform({ try Self.horizon($0) }) != opening.horizon {
+                try await repeatPass(&outcome, connection)
+            }
+        }
+        if !outcome.database.isStandby {
+            outcome.durability = try await durability(of: outcome.database.lsn, connection)
+        }
+        if let watch = plan.watch {
+            outcome.sightings = try await Watch(plan, observer: observer).look(
+                for: watch, known: outcome.census, connection)
+            outcome.watchedSeconds = watch / .seconds(1)
+        }
+        outcome.durationSeconds = (ContinuousClock.now - start) / .seconds(1)
+        await connection.close()
+        return outcome
+    }
+
+    // MARK: The pass
+
+    private func pass(
+        _ connection: PostgresConnection
+    ) async throws -> (VerificationOutcome, SnapshotOpening) {
+        let plan = plan
+        let opening = try await connection.perform { try SnapshotOpening.take(plan, $0) }
+        let pass = SnapshotPass(plan: plan, opening: opening, observer: observer)
+        var outcome = VerificationOutcome(
+            database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth)
+        outcome.isFenced = opening.isFenced
+        if plan.depth == .labels || plan.samplePercent != nil {
+            observer.began("Counting labels")
+            outcome.take(try await pass.census())
+        }
+        if plan.depth != .labels { try await openValues(pass, &outcome) }
+        if let coverage = plan.coverage {
+            observer.began("Looking for encrypted columns outside the catalog")
+            outcome.coverageProblems = try await connection.perform { try coverage($0) }
+        }
+        try await connection.perform { try SharedSnapshot.end($0) }
+        outcome.snapshotHeldSeconds = (ContinuousClock.now - opening.instant) / .seconds(1)
+        return (outcome, opening)
+    }
+
+    private func openValues(_ pass: SnapshotPass, _ outcome: inout VerificationOutcome) async throws {
+        observer.began(plan.depth == .keys ? "Opening data keys" : "Opening values")
+        let (work, tallies) = try await pass.depth()
+        if let percent = plan.samplePercent {
+            outcome.sample = VerificationOutcome.Sample(
+                percent: percent, records: tallies.reduce(0) { $0 + $1.records })
+        } else {
+            outcome.take(tallies, work)
+        }
+        for tally in tallies {
+            outcome.failures.merge(tally.failures)
+            outcome.unopenedRecords += tally.unopened
+        }
+        // In a sample, the other one of two copies is most likely not there.
+        guard plan.depth == .values, plan.samplePercent == nil else { return }
+        let repeated = NonceLedger.repeated(in: tallies.map(\.nonces))
+        outcome.duplicates.coveredFraction = repeated.coveredFraction
+        if !repeated.nonces.isEmpty {
+            observer.began("Looking up \(repeated.nonces.count) nonces that stand twice")
+            outcome.duplicates.take(try await pass.places(of: repeated.nonces))
+        }
+    }
+
+    // MARK: What the snapshot did not see
+
+    private func waitOut(
+        _ opening: SnapshotOpening, _ connection: PostgresConnection
+    ) async throws -> [VerificationOutcome.OpenTransaction] {
+        let transactions = OpenTransactions(opening)
+        let deadline = ContinuousClock.now + plan.openTransactionWait
+        var open = try await connection.perform { try transactions.stillOpen($0) }
+        // Nobody but a person ends a prepared one.
+        while open.contains(where: { $0.preparedName == nil }), ContinuousClock.now < deadline {
+            observer.began("Waiting for transactions that were open (\(open.count)): \(Self.names(open))")
+            try await Task.sleep(for: .milliseconds(500))
+            open = try await connection.perform { try transactions.stillOpen($0) }
+        }
+        return open
+    }
+
+    private static func horizon(_ session: PostgresSession) throws -> String? {
+        try session.query("SELECT pg_current_snapshot()::text").string(0, 0)
+    }
+
+    private static func names(_ open: [VerificationOutcome.OpenTransaction]) -> String {
+        open.prefix(5).map { transaction in
+            transaction.preparedName ?? "\(transaction.applicationName) (process \(transaction.pid ?? 0))"
+        }.joined(separator: ", ")
+    }
+
+    /// Counts labels anew; where an old one has come to light, everything, so that it is named.
+    private func repeatPass(_ outcome: inout VerificationOutcome, _ connection: PostgresConnection)
+        async throws
+    {
+        observer.began("Counting labels again: transactions have ended since")
+        var quick = plan
+        quick.depth = .labels
+        quick.samplePercent = nil
+        quick.coverage = nil
+        let (again, _) = try await Verifier(quick, observer: observer).pass(connection)
+        let isWorse = again.oldRecords > outcome.oldRecords
+        if isWorse, plan.depth != .labels {
+            var full = plan
+            full.coverage = nil
+            let (named, _) = try await Verifier(full, observer: observer).pass(connection)
+            outcome.replaceFindings(by: named)
+        } else if isWorse {
+            outcome.replaceFindings(by: again)
+        }
+    }
+
+    private func durability(
+        of lsn: String, _ connection: PostgresConnection
+    ) async throws -> VerificationOutcome.Durability {
+        let deadline = ContinuousClock.now + plan.durabilityWait
+        var state = try await connection.perform { try DurabilityCheck.state(of: lsn, $0) }
+        guard !state.isComplete else { return state }
+        observer.began("Waiting until the server and its standbys have written \(lsn) to disk")
+        try await connection.perform { try DurabilityCheck.nudge($0) }
+        while !state.isComplete, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(200))
+            state = try await connection.perform { try DurabilityCheck.state(of: lsn, $0) }
+        }
+        return state
+    }
+}
+
+extension VerificationOutcome.Durability {
+    /// Waiting changes nothing about what the role may not see.
+    fileprivate var isComplete: Bool { isFlushedHere && laggingStandbys.isEmpty }
+}

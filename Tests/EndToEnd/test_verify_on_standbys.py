@@ -1,0 +1,94 @@
+"""A standby's own verdict is an estimate; a primary's waits until its standbys have written what it saw."""
+
+import os
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from private_postgres import PrivatePostgres, free_loopback_port
+from secrets_table import SecretsTable
+from test_verify import verify
+from waiting import wait_until
+
+
+@pytest.fixture
+def standby(server, server_directory):
+    """A streaming standby of the shared server, gone after the test."""
+    standby = PrivatePostgres(server_directory / "standby")
+    standby.directory.mkdir()
+    user = standby._run_as()
+    if user:
+        os.chown(standby.directory, user["user"], user["group"])
+    subprocess.run(
+        [str(standby.bin / "pg_basebackup"), "-D", str(standby.data), "-h", server.socket_directory, "-p", str(server.port),
+         "-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync"],
+        check=True, cwd=standby.directory, **user,
+    )  # fmt: skip
+    with open(standby.data / "postgresql.conf", "a", encoding="utf-8") as configuration:
+        configuration.write(f"port = '{free_loopback_port()}'\nunix_socket_directories = '{standby.directory}'\n")
+    (standby.directory / "password").write_text(server.password)
+    standby.start()
+    try:
+        yield standby
+    finally:
+        standby.stop()
+        subprocess.run(["rm", "-rf", str(standby.directory)], check=True)
+
+
+@pytest.fixture
+def table(database, tool, kek_v2):
+    table = SecretsTable(database).create().fill(kek_v2, range(50))
+    tool.write_catalog(table)
+    return table
+
+
+def wait_until_replayed(database):
+    wait_until(
+        lambda: database.value("SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_flush_lsn()") == 1,
+        "the standby has caught up",
+    )  # fmt: skip
+
+
+def test_on_a_standby_the_verdict_is_an_estimate(database, make_tool, table, standby):
+    wait_until_replayed(database)
+    tool = make_tool(standby.url(database.name))
+    tool.write_catalog(table)
+    for depth in ("labels", "values"):
+        outcome = verify(tool, "--depth", depth).expect(2)
+        assert "an estimate" in outcome.stdout and "a standby" in outcome.stdout
+        assert any(line.split()[-1:] == ["50"] for line in outcome.stdout.splitlines()), "it counts all the same"
+
+
+def test_a_standby_that_has_written_it(database, tool, table, standby):
+    wait_until_replayed(database)
+    assert "on 1 standbys" in verify(tool).expect(0).stdout
+
+
+def test_a_standby_that_this_role_may_not_see(database, make_tool, table, standby):
+    role = database.create_role("reader")
+    database.execute(f"GRANT SELECT ON {table.sql_name} TO {role}")
+    tool = make_tool(database.url_as(role))
+    tool.write_catalog(table)
+    assert "pg_read_all_stats" in verify(tool).expect(2).stdout
+    database.execute(f"GRANT pg_read_all_stats TO {role}")
+    verify(tool).expect(0)
+
+
+def test_a_standby_that_stands_still(database, tool, table, standby):
+    """Its WAL receiver is stopped: the verdict waits, and holds as soon as it has caught up."""
+    wait_until_replayed(database)
+    receiver = int(
+        subprocess.check_output(["pgrep", "-P", str(standby._running_pid()), "-f", "walreceiver"], text=True).split()[0]
+    )
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        database.execute("CREATE TABLE more_wal AS SELECT 1")
+        process = tool.start_command("verify", "--catalog", tool.catalog)
+        wait_until(lambda: "have written" in process.stderr_so_far(), "it waits for the standby")
+        threading.Event().wait(1)
+        assert process.is_running()
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+    assert "on 1 standbys" in process.wait().expect(0).stdout

@@ -1,0 +1,148 @@
+import Testing
+
+@testable import Verification
+
+@Suite("The verdict follows from what was found")
+struct VerdictTests {
+    /// Nothing speaks against it.
+    private func clean(_ depth: Depth = .values, isStandby: Bool = false) -> VerificationOutcome {
+        var outcome = VerificationOutcome(
+            database: DatabaseIdentity(
+                name: "app", serverVersion: "15.4", systemIdentifier: "7", timeline: 1, isStandby: isStandby,
+                lsn: "0/1234", snapshotTime: "2024-01-15T10:00:00Z"),
+            targetKeyID: "kek-v2", depth: depth)
+        outcome.census = [.init(table: "t", column: "c", keyID: "kek-v2", records: 100)]
+        outcome.durability.isFlushedHere = true
+        return outcome
+    }
+
+    private func expectObjection(_ words: String, to outcome: VerificationOutcome) {
+        #expect(!outcome.verdict.isProven)
+        #expect(outcome.verdict.sentence.hasPrefix("Not proven"))
+        #expect(outcome.verdict.objections.contains { $0.contains(words) }, "\(outcome.verdict.objections)")
+    }
+
+    @Test(arguments: Depth.allCases) func nothingSpeaksAgainstIt(depth: Depth) {
+        let verdict = clean(depth).verdict
+        #expect(verdict.isProven)
+        #expect(verdict.objections.isEmpty)
+        #expect(verdict.sentence.contains("100 records"))
+        #expect(verdict.sentence.contains("at this time"))
+    }
+
+    @Test func aFenceSpeaksForLater() {
+        var outcome = clean()
+        outcome.isFenced = true
+        #expect(outcome.verdict.isProven)
+        #expect(!outcome.verdict.sentence.contains("at this time"))
+    }
+
+    @Test func anOldRecord() {
+        var outcome = clean()
+        outcome.census.append(.init(table: "t", column: "c", keyID: "kek-v1", records: 1))
+        expectObjection("1 of 101 records are not under kek-v2", to: outcome)
+    }
+
+    @Test func anUnreadableRecord() {
+        var outcome = clean(.labels)
+        outcome.census.append(.init(table: "t", column: "c", keyID: nil, records: 2))
+        expectObjection("2 of 102 records are not under kek-v2", to: outcome)
+    }
+
+    @Test func aMislabelledRecord() {
+        var outcome = clean()
+        outcome.unopenedRecords = 3
+        expectObjection("3 records are labelled kek-v2 and do not open", to: outcome)
+    }
+
+    /// The bound is rounded up, never down.
+    @Test(arguments: [(300, "1.00 %"), (1_000, "0.30 %"), (999, "0.31 %"), (1_000_000, "0.01 %")])
+    func aSample(records: Int, bound: String) {
+        var outcome = clean()
+        outcome.sample = .init(percent: 1, records: records)
+        expectObjection("fewer than \(bound) of all records are bad, with 95 % confidence", to: outcome)
+    }
+
+    @Test func aSampleWithFailures() {
+        var outcome = clean()
+        outcome.sample = .init(percent: 1, records: 100)
+        outcome.failures.count(2)
+        expectObjection("100 records were opened, of which 2 failed", to: outcome)
+    }
+
+    @Test func anEmptySample() {
+        var outcome = clean()
+        outcome.sample = .init(percent: 1, records: 0)
+        expectObjection("no record was drawn", to: outcome)
+    }
+
+    @Test func aStandby() { expectObjection("an estimate", to: clean(isStandby: true)) }
+
+    @Test func notOnDisk() {
+        var outcome = clean()
+        outcome.durability.isFlushedHere = false
+        expectObjection("0/1234", to: outcome)
+    }
+
+    @Test func aStandbyThatLags() {
+        var outcome = clean()
+        outcome.durability.laggingStandbys = ["replica-2"]
+        expectObjection("replica-2", to: outcome)
+    }
+
+    @Test func aStandbyThatIsHidden() {
+        var outcome = clean()
+        outcome.durability.hiddenStandbys = 1
+        expectObjection("pg_read_all_stats", to: outcome)
+    }
+
+    @Test func openTransactions() {
+        var outcome = clean()
+        outcome.openTransactions = [
+            .init(
+                transactionID: "77", pid: 42, applicationName: "billing", user: "app", preparedName: nil,
+                tables: "t"),
+            .init(
+                transactionID: "78", pid: nil, applicationName: "", user: "app", preparedName: "payment-17",
+                tables: "t"),
+        ]
+        expectObjection("process 42, billing", to: outcome)
+        expectObjection("payment-17", to: outcome)
+    }
+
+    @Test func columnsOutsideTheCatalog() {
+        var outcome = clean()
+        outcome.coverageProblems = ["audit.value looks encrypted and is in no catalog."]
+        expectObjection("audit.value", to: outcome)
+    }
+
+    @Test func aLateWriter() {
+        var outcome = clean()
+        outcome.sightings = [
+            .init(
+                table: "t", column: "c", keyID: "kek-v1", records: 1, time: "2024-01-15T10:05:00Z",
+                writers: ["billing (process 42, user app)"])
+        ]
+        expectObjection("billing", to: outcome)
+    }
+
+    @Test func copiesAreNoObjection() {
+        var outcome = clean()
+        outcome.duplicates.foundTotal = 1
+        #expect(outcome.verdict.isProven)
+    }
+
+    @Test func failedRecordsAreAllCountedAndTheFirstOnesKept() {
+        var list = FailureList()
+        for number in 0..<(FailureList.capacity + 5) {
+            list.append(FailedRecord(table: "t", id: ["\(number)"], column: "c", keyID: nil, reason: "r"))
+        }
+        list.count(2)
+        var merged = FailureList()
+        merged.merge(list)
+        merged.merge(list)
+        #expect(list.total == FailureList.capacity + 7)
+        #expect(merged.total == 2 * list.total)
+        #expect(merged.listed.count == FailureList.capacity)
+    }
+}
