@@ -220,6 +220,8 @@ def test_run_and_dry_run_refuse_a_target_that_a_fence_denies(make_tool, database
     database.execute(f"COMMENT ON CONSTRAINT {name} ON llm_providers IS 'changed'")
     back.run().expect_refusal("a fence refuses values under kek-v1")
     assert status(tool)[0]["retired"] is None
+    fence(tool, "add").expect(0)
+    assert status(tool)[0]["retired"] == ["kek-v1"] and constraints(database) == [name]
     fence(back, "drop").expect(0)
     back.run().expect(0)
     table.assert_opens_with(kek_v1)

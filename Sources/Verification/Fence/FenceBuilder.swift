@@ -50,13 +50,13 @@ package struct FenceBuilder: Sendable {
             for table in tables {
                 let statements = try await statements(table)
                 let columns = statements.missing.map(\.name)
+                if !statements.add.isEmpty { try await run(statements.add, table, report) }
                 if columns.isEmpty {
                     report(.unchanged(table: table.name))
-                    continue
+                } else {
+                    added.append(statements)
+                    report(.added(table: table.name, columns: columns))
                 }
-                try await run(statements.add, table, report)
-                added.append(statements)
-                report(.added(table: table.name, columns: columns))
             }
             try await requireNoOldRecords(takenBack: !added.isEmpty)
             for table in tables { try await validate(table, report) }

@@ -15,38 +15,44 @@ package struct FenceStatements: Sendable {
 
     /// The columns without a fence that refuses exactly these ids.
     package var missing: [EncryptedColumn] {
-        table.columns.filter { column in
-            !inspection.fences(on: column).contains { $0.mark?.retired == mark.retired }
+        table.columns.filter { standing($0) == nil }
+    }
+
+    /// The comment may be lost; the name tells as much.
+    private func standing(_ column: EncryptedColumn) -> FenceInspection.Fence? {
+        inspection.fences(on: column).first {
+            $0.mark?.retired == mark.retired || $0.name == constraintName(column)
         }
     }
 
     /// Fences of these columns that refuse other ids; dropped once the new ones stand.
     package var superseded: [FenceInspection.Fence] {
-        table.columns.flatMap { inspection.fences(on: $0) }.filter { $0.mark?.retired != mark.retired }
+        table.columns.flatMap { column in
+            let standing = standing(column)
+            return inspection.fences(on: column).filter { $0.name != standing?.name }
+        }
     }
 
     /// All columns in one ALTER, which is one lock. On a root it reaches every partition and child.
     package var add: [String] {
-        let columns = missing
-        if columns.isEmpty { return [] }
-        let constraints = columns.map { column in
+        let constraints = missing.map { column in
             let expression = FenceExpression(
                 of: SQLIdentifier.quoted(column.name), column.type, target: mark.target,
                 retired: mark.retired)
             return "ADD CONSTRAINT \(name(column)) CHECK (\(expression.sql)) NOT VALID"
         }
-        let comments = columns.map { column in
+        let comments = table.columns.filter { standing($0)?.mark == nil }.map { column in
             "COMMENT ON CONSTRAINT \(name(column)) ON \(inspection.sqlName) IS \(SQLLiteral.text(mark.comment))"
         }
-        return ["ALTER TABLE \(inspection.sqlName) \(constraints.joined(separator: ", "))"] + comments
+        let alter = "ALTER TABLE \(inspection.sqlName) \(constraints.joined(separator: ", "))"
+        return (constraints.isEmpty ? [] : [alter]) + comments
     }
 
     /// Takes no lock that a writer waits for. One statement a column: each reads the whole table.
     package var validate: [String] {
-        table.columns.filter { column in
-            !inspection.fences(on: column).contains { $0.mark?.retired == mark.retired && $0.isValidated }
-        }.map { column in
-            let standing = inspection.fences(on: column).first { $0.mark?.retired == mark.retired }
+        table.columns.compactMap { column in
+            let standing = standing(column)
+            if let standing, inspection.isValidatedBelow(standing) { return nil }
             let name = standing.map { SQLIdentifier.quoted($0.name) } ?? name(column)
             return "ALTER TABLE \(inspection.sqlName) VALIDATE CONSTRAINT \(name)"
         }
@@ -65,7 +71,11 @@ package struct FenceStatements: Sendable {
     package var dropSuperseded: [String] { drop(superseded) }
 
     private func name(_ column: EncryptedColumn) -> String {
-        SQLIdentifier.quoted(FenceName.constraint(column: column.name, mark))
+        SQLIdentifier.quoted(constraintName(column))
+    }
+
+    private func constraintName(_ column: EncryptedColumn) -> String {
+        FenceName.constraint(column: column.name, mark)
     }
 
     // MARK: Dropping
