@@ -9,7 +9,9 @@ import time
 import psycopg2
 import pytest
 
-from envelope_reference import CANONICAL, MEMBERS, KeyEncryptionKey, Spelling, seal
+from envelope_reference import MEMBERS, KeyEncryptionKey, Spelling, seal
+from isolated_database import IsolatedDatabase
+from private_postgres import PrivatePostgres
 from secrets_table import SecretsTable
 
 COLUMN_TYPES = ["bytea", "text", "varchar", "json", "jsonb"]
@@ -104,6 +106,27 @@ def test_an_uncommitted_old_value_is_waited_for_and_found(database, tool, table,
     outcome = process.wait().expect(2)
     assert "1 records under kek-v1" in outcome.stderr and "taken back" in outcome.stderr
     assert constraints(database) == []
+
+
+def test_a_prepared_transaction_is_waited_for_like_an_open_one(server_directory, make_tool, kek_v1, kek_v2):
+    settings = {"fsync": "off", "max_prepared_transactions": "2"}
+    with PrivatePostgres(server_directory / "prepared", settings) as server:
+        database = IsolatedDatabase(server)
+        table = SecretsTable(database).create().fill(kek_v2, range(1, 5))
+        tool = make_tool(database.url)
+        tool.write_catalog(table)
+        connection = database.connect("late writer")
+        connection.tpc_begin(connection.xid(0, "late", ""))
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO llm_providers VALUES (900, NULL, %s)", (seal(kek_v1, b"late").bytes,))
+        connection.tpc_prepare()
+        outcome = fence(tool, "add", "--lock-timeout", "200", "--attempts", "1").expect(1)
+        assert "in the way: a prepared transaction" in outcome.stderr
+        connection.tpc_commit()
+        assert "under kek-v1" in fence(tool, "add").expect(1).stderr
+        tool.run().expect(0)
+        fence(tool, "add").expect(0)
+        database.drop()
 
 
 def test_a_lock_that_is_never_given_up_ends_it(database, tool, table):
@@ -326,4 +349,3 @@ def test_usage(tool, table):
     fence(tool, "add", "--retired", "kek v1").expect_refusal("--retired takes ids")
     environment = tool.environment(SECRETS_ENCRYPTION_KEY_PREVIOUS=None)
     fence(tool, "add", environment=environment).expect_refusal("no key is retired")
-    assert CANONICAL.order == MEMBERS

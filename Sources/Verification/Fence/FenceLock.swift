@@ -69,7 +69,9 @@ package struct FenceLock: Sendable {
                     throw PostgresError(
                         .server,
                         "the lock was not to be had in \(attempts) attempts; "
-                            + (names.isEmpty ? "who held it is not known" : names.joined(separator: ", ")),
+                            + (names.isEmpty
+                                ? "who held it is not known"
+                                : "in the way: \(names.joined(separator: ", "))"),
                         sqlState: .lockNotAvailable)
                 }
             }
@@ -86,11 +88,14 @@ package struct FenceLock: Sendable {
         return try await watcher.perform { session in
             let result = try session.query(
                 """
-                SELECT pg_catalog.format('pid %s (application_name ''%s'', user ''%s'', transaction open for %s s)',
-                    a.pid, a.application_name, a.usename,
-                    coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::bigint::text, '?'))
+                SELECT CASE WHEN b.pid = 0 THEN 'a prepared transaction (pg_prepared_xacts)'
+                    ELSE pg_catalog.format(
+                        'pid %s (application_name ''%s'', user ''%s'', transaction open for %s s)',
+                        b.pid, a.application_name, a.usename, coalesce(
+                            extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::bigint::text, '?'))
+                    END
                 FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids(\(pid))) AS b (pid)
-                JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid ORDER BY a.xact_start
+                LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid ORDER BY a.xact_start
                 """)
             return (0..<result.rowCount).compactMap { result.string($0, 0) }
         }
