@@ -13,6 +13,8 @@ package struct FenceBuilder: Sendable {
         case validated(table: String, seconds: Double)
         case superseded(table: String, constraints: [String])
         case unchanged(table: String)
+        /// The constraint stands, not validated: it refuses old values, and updates of old rows.
+        case notTakenBack(table: String)
     }
 
     /// Records that a fence would make untouchable: an UPDATE of any column of such a row would be refused.
@@ -62,7 +64,7 @@ package struct FenceBuilder: Sendable {
             for table in tables { try await validate(table, report) }
         } catch {
             // Half a fence would refuse the application's updates of the very rows that are to be rotated.
-            for statements in added { try await run(statements.undo, statements.table, report) }
+            for statements in added { await takeBack(statements, report) }
             throw error
         }
         for table in tables {
@@ -108,6 +110,15 @@ package struct FenceBuilder: Sendable {
             statements, ofSeveralRelations: table.isTree, connection, watcher: watcher
         ) { attempt, blockers in
             report(.waiting(table: table.name, attempt: attempt, blockers: blockers))
+        }
+    }
+
+    /// The error that led here is the one to be thrown; this one is reported.
+    private func takeBack(_ statements: FenceStatements, _ report: (Event) -> Void) async {
+        do {
+            try await run(statements.undo, statements.table, report)
+        } catch {
+            report(.notTakenBack(table: statements.table.name))
         }
     }
 

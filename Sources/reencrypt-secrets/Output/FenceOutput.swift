@@ -23,6 +23,10 @@ struct FenceOutput: Sendable {
             logger.info("PostgreSQL has validated \(table) in \(tenths / 10).\(tenths % 10) s")
         case .superseded(let table, let constraints):
             logger.info("Dropped from \(table): \(constraints.joined(separator: ", "))")
+        case .notTakenBack(let table):
+            logger.error(
+                "The fence of \(table) could not be taken back and refuses updates of old rows; run `reencrypt-secrets fence drop`"
+            )
         case .unchanged(let table):
             logger.info("\(table) has this fence already")
         }
