@@ -1,6 +1,7 @@
 import Catalog
 import Logging
 import Postgres
+import Verification
 
 /// Everything that is looked at before any work: the server, the catalog's tables, what stands in the way.
 struct DatabasePreparation: Sendable {
@@ -34,6 +35,10 @@ struct DatabasePreparation: Sendable {
                         table, session: session, forWriting: forWriting, targetKeyID: keyIDs.first ?? "",
                         otherKeyIDs: Array(keyIDs.dropFirst()))
                 }
+            }
+            if let target = keyIDs.first {
+                problems += try FencePreflight.problems(
+                    introspection.tables, targetKeyID: target, session: session)
             }
             return DatabasePreparation(tables: introspection.tables, problems: problems, database: database)
         }
