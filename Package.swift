@@ -85,7 +85,8 @@ let package = Package(
         .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Postgres"], swiftSettings: settings),
         .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue", "Redis"], swiftSettings: settings),
         .testTarget(
-            name: "FenceTests", dependencies: ["Verification", "Catalog", "Postgres"], swiftSettings: settings),
+            name: "FenceTests", dependencies: ["Verification", "Catalog", "Postgres"], swiftSettings: settings
+        ),
         .testTarget(
             name: "RotationTests", dependencies: ["Rotation", "BatchQueue"], swiftSettings: settings),
         .testTarget(

@@ -9,7 +9,7 @@ package struct FenceInspection: Sendable {
         package let column: String
         package let isValidated: Bool
         /// Made on this relation itself, not only inherited.
-        let isLocal: Bool
+        package let isLocal: Bool
         /// The expression over the column, as the server shows it.
         let expression: String
         /// nil where the comment is missing or changed; children carry none of their own.

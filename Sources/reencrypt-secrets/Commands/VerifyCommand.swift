@@ -84,10 +84,29 @@ struct VerifyCommand: AsyncParsableCommand {
                 try VerificationReport(
                     outcome, keyring: settings.keyring, catalog: settings.file,
                     retiredKeyIDs: plan.retiredKeyIDs, challenge: report.challenge, start: start,
-                    coverage: search.coverage, fences: []))
+                    coverage: search.coverage,
+                    fences: writer == nil ? [] : try await fences(preparation.tables, settings.database)))
             Console.printResult(VerdictText(outcome).text)
             guard outcome.verdict.isProven else { throw ExitStatus.incomplete }
         }
+    }
+
+    /// The fences that stand, for the report.
+    private func fences(
+        _ tables: [EncryptedTable], _ settings: ConnectionSettings
+    ) async throws -> [VerificationReport.FenceConstraint] {
+        let connection = PostgresConnection(settings)
+        let found = try await connection.perform { session in
+            try tables.flatMap { table in
+                try FenceInspection(table, session: session).fences.filter { $0.isLocal }.map { fence in
+                    VerificationReport.FenceConstraint(
+                        table: table.name, name: fence.name, isValidated: fence.isValidated,
+                        retiredKeyIDs: fence.mark?.retired ?? [])
+                }
+            }
+        }
+        await connection.close()
+        return found
     }
 
     /// The target key alone goes into the plan; of the former ones, their ids.
@@ -104,6 +123,10 @@ struct VerifyCommand: AsyncParsableCommand {
                 return introspection.tables
             })
         plan.coverage = { _ in try search.problems() }
+        let retired = plan.retiredKeyIDs
+        plan.isFenced = { tables, session in
+            try tables.allSatisfy { try FenceInspection.isFenced($0, session: session, retired: retired) }
+        }
         plan.depth = depth
         plan.samplePercent = sample?.percent
         plan.concurrency = concurrency
