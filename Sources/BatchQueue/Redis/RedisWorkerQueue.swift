@@ -73,7 +73,8 @@ package actor RedisWorkerQueue: BatchQueue {
         while !Task.isCancelled {
             let reply: [RedisReply]
             do {
-                reply = try await run(QueueScripts.claim, [1, milliseconds(Self.leaseDuration)]).elements()
+                reply = try await run(QueueScripts.claim, [1, milliseconds(Self.leaseDuration), .text(job)])
+                    .elements()
             } catch is CancellationError {
                 return nil
             }

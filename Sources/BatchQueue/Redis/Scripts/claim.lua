@@ -1,12 +1,12 @@
 -- Leases batches to a worker. No instant in which a popped batch is in no structure.
--- ARGV: most batches, lease in ms
+-- ARGV: most batches, lease in ms, job that the worker works for
 -- Reply: {state, paused, throttled, job, generation, messages refused by this call, then for each batch sequence,
 --         deliveries, crashes, message}
 reap()
 release_due()
 local p = redis.call('HMGET', PROGRESS, 'state', 'paused', 'throttled', 'job')
 local reply = { p[1] or '', p[2] or '0', p[3] or '', p[4] or '', generation(), '0' }
-if not running() or p[2] == '1' or (p[3] and p[3] ~= '') then return reply end
+if p[4] ~= ARGV[3] or not running() or p[2] == '1' or (p[3] and p[3] ~= '') then return reply end
 local time = now()
 local refused, taken = 0, 0
 while taken < tonumber(ARGV[1]) and refused < 100 do
