@@ -47,7 +47,8 @@ import Testing
         try await queue.enqueue([10])
         let lease = try #require(try await queue.worker.claim())
         #expect(
-            try await queue.worker.handBack(lease, after: .milliseconds(500), blockedSince: 1_234) == .counted)
+            try await queue.worker.handBack(lease, after: .milliseconds(500), blockedSince: 1_234) == .counted
+        )
         #expect(try await queue.coordinator.progress().batchesDelayed == 1)
         #expect(try await queue.worker.acknowledge(lease, BatchResult(rewrapped: 1)) == .duplicate)
         let again = try #require(try await queue.worker.claim())
