@@ -23,7 +23,7 @@ from envelope_reference import (
     seal,
 )
 from isolated_database import IsolatedDatabase
-from key_shapes import CASELESS_COLLATION, KEY_SHAPES
+from key_shapes import CASELESS_COLLATION, KEY_SHAPES, require_icu
 from legal_spellings import unknown_members
 from secrets_table import SecretsTable, quoted
 
@@ -111,6 +111,7 @@ def assert_rotated(table: TypedTable, before, new_key):
 @pytest.mark.parametrize("column_type", COLUMN_TYPES)
 @pytest.mark.parametrize("shape", KEY_SHAPES, ids=lambda shape: shape.label)
 def test_every_column_and_key_type(database, tool, kek_v1, kek_v2, shape, column_type):
+    shape.require(database)
     rows = sealed_rows(column_type, kek_v1, kek_v2, f"{shape.label}/{column_type}")
     table = TypedTable(database, shape, column_type, rows)
     before = table.stored()
@@ -182,6 +183,7 @@ def test_database_in_another_encoding(server, make_tool, kek_v1, kek_v2, column_
 
 def test_key_ids_that_differ_in_case_only(database, make_tool, kek_v2):
     """A caseless collation on the column makes 'KEK-V2' equal 'kek-v2' for the server; they are two keys."""
+    require_icu(database)
     shouting = KeyEncryptionKey.generate("KEK-V2")
     database.execute(CASELESS_COLLATION)
     table = SecretsTable(database, column_type="text COLLATE caseless").create()

@@ -213,10 +213,15 @@ def test_an_answer_to_the_coordinator_is_lost(queue, queue_tool, table, kek_v2, 
 
 def test_rows_written_under_the_old_key_meanwhile_are_found(database, queue, queue_tool, table, kek_v1, kek_v2):
     """Redis is empty and says that all is done; the census of the database says something else."""
-    coordinator = queue_tool.coordinator("--batch-size", 20)
-    worker = queue_tool.worker("--exit-when-done")
-    queue.wait_until_done(1_000)
-    table.insert([(-number, seal(kek_v1, b"late")) for number in range(1, 300)])
+    application = database.connect()
+    with application.cursor() as cursor:
+        # A locked row keeps the sweep from its end until the rows are there.
+        cursor.execute(f"SELECT FROM {table.sql_name} ORDER BY id DESC LIMIT 1 FOR UPDATE")
+        coordinator = queue_tool.coordinator("--batch-size", 20)
+        worker = queue_tool.worker("--exit-when-done")
+        queue.wait_until_done(1_000)
+        table.insert([(-number, seal(kek_v1, b"late")) for number in range(1, 300)])
+    application.rollback()
     coordinator.wait().expect(0)
     worker.wait(20).expect(0)
     assert table.count_under(kek_v1) == 0
