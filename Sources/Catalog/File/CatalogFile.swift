@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// The catalog file: which columns of which tables hold envelopes (`CONTRACT.md`, section 3).
+/// The catalog file: which columns of which tables hold envelopes (`docs/contract.md`, section 3).
 package struct CatalogFile: Sendable, Hashable {
     /// For messages.
     package let path: String
