@@ -31,7 +31,8 @@ class SimulatedWorker:
         self.acknowledge = redis.command("SCRIPT", "LOAD", prelude + (SCRIPTS / "acknowledge.lua").read_text())
 
     def work(self) -> int:
-        reply = self.redis.command("EVALSHA", self.claim, 1, PROGRESS, 100, LEASE_MS)
+        job = self.redis.command("HGET", PROGRESS, "job") or ""
+        reply = self.redis.command("EVALSHA", self.claim, 1, PROGRESS, 100, LEASE_MS, job)
         generation, batches = reply[4], reply[6:]
         reports = []
         for start in range(0, len(batches) - len(batches) % 4, 4):
