@@ -3,9 +3,6 @@ package enum LogKey {
     package static let table = "table"
     package static let batchSequence = "batch.sequence"
     package static let reason = "reason"
-    package static let sweep = "sweep"
-    package static let keyID = "key.id"
     package static let checkValue = "key.check_value"
-    package static let records = "records"
     package static let attempt = "attempt"
 }

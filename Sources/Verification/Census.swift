@@ -68,12 +68,6 @@ package struct Census: Sendable, Hashable {
         records.reduce(0) { $1.key.label == .key(target) ? $0 : $0 + $1.value }
     }
 
-    package func oldRecords(target: String, table: String) -> Int {
-        records.reduce(0) {
-            $1.key.table != table || $1.key.label == .key(target) ? $0 : $0 + $1.value
-        }
-    }
-
     package var keyIDs: Set<String> { Set(records.keys.compactMap(\.label.keyID)) }
 
     /// The groups in a steady order: by table and column as first met in `tables`, then by label.

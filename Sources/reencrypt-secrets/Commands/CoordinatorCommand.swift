@@ -46,7 +46,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
         try await CommandFailure.reporting(to: logger) {
             let environment = try Environment()
             let redis = try queue.connect(environment, as: "reencrypt-secrets coordinator")
-            let settings = try JobSettings(environment, catalog, name: "coordinator", expectCheckValue)
+            let settings = try JobSettings(
+                environment, catalog, applicationName: "reencrypt-secrets coordinator", expectCheckValue)
             settings.log(to: logger)
             let coordination = Coordination(
                 settings: settings, redis: redis, queue: queue.queue, mode: mode,

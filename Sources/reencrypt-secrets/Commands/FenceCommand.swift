@@ -57,7 +57,8 @@ struct FenceAddCommand: AsyncParsableCommand {
         ProcessHardening.apply()
         let logger = logging.makeLogger()
         try await CommandFailure.reporting(to: logger) {
-            let settings = try JobSettings(try Environment(), catalog, name: "fence", [])
+            let settings = try JobSettings(
+                try Environment(), catalog, applicationName: "reencrypt-secrets fence", [])
             let retired = try retiredKeyIDs(settings.keyring)
             let preparation = try await DatabasePreparation.inspect(
                 settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs)

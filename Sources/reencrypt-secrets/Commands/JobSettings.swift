@@ -5,14 +5,15 @@ import Logging
 import Postgres
 import Rotation
 
-/// What coordinator and worker both need before they can have a part in a job.
+/// What every command needs that has a part in a job: keys, catalog, database.
 struct JobSettings: Sendable {
     let keyring: Keyring
     let file: CatalogFile
     let database: ConnectionSettings
 
     init(
-        _ environment: Environment, _ catalog: CatalogOptions, name: String, _ expected: [ExpectedCheckValue]
+        _ environment: Environment, _ catalog: CatalogOptions, applicationName: String,
+        _ expected: [ExpectedCheckValue]
     )
         throws
     {
@@ -20,7 +21,7 @@ struct JobSettings: Sendable {
         for expected in expected { try expected.check(keyring) }
         file = try catalog.load(environment)
         database = try ConnectionSettings(
-            url: environment.string("DATABASE_URL"), applicationName: "reencrypt-secrets \(name)")
+            url: environment.string("DATABASE_URL"), applicationName: applicationName)
         Environment.wipe(["DATABASE_URL"])
     }
 

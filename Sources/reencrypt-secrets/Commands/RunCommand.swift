@@ -55,44 +55,30 @@ struct RunCommand: AsyncParsableCommand {
         }
     }
 
-    private func readSettings() throws -> (Keyring, CatalogFile, ConnectionSettings) {
-        let environment = try Environment()
-        let keyring = try KeySettings.keyring(environment)
-        for expected in expectCheckValue { try expected.check(keyring) }
-        let file = try catalog.load(environment)
-        let settings = try ConnectionSettings(
-            url: environment.string("DATABASE_URL"), applicationName: "reencrypt-secrets")
-        Environment.wipe(["DATABASE_URL"])
-        return (keyring, file, settings)
-    }
-
     func run() async throws {
         ProcessHardening.apply()
         let logger = logging.makeLogger()
         try await CommandFailure.reporting(to: logger) {
             let reportFile = try report.map { try ReportFile(path: $0) }
-            let preparation: (keyring: Keyring, file: CatalogFile, settings: ConnectionSettings)
+            let settings: JobSettings
             do {
-                preparation = try readSettings()
+                settings = try JobSettings(
+                    Environment(), catalog, applicationName: "reencrypt-secrets", expectCheckValue)
             } catch {
                 try RotationRun.refuse(error, mode: mode, dryRun: dryRun, reportFile)
                 throw error
             }
-            let (keyring, file, settings) = preparation
-            logger.info("Encryption service initialized. Primary key: \(keyring.primary.id)")
-            logger.info("Available keys: \(keyring.ids.map(\.description))")
-            logger.info(
-                "Key check values: \(keyring.keys.map { "\($0.id) \($0.checkValue)" }.joined(separator: ", "))"
-            )
+            settings.log(to: logger)
             let job = RotationRun(
-                keyring: keyring, mode: mode, settings: settings, report: reportFile, logger: logger)
+                keyring: settings.keyring, mode: mode, settings: settings.database, report: reportFile,
+                logger: logger)
             let expected = Set(expectCheckValue.map(\.keyID))
             if dryRun {
                 try await job.dryRun(
-                    file, expected, allowsUnknownKeys: allowUnknownKeys, logsAll: verbose)
+                    settings.file, expected, allowsUnknownKeys: allowUnknownKeys, logsAll: verbose)
             } else {
                 try await job.rotate(
-                    file, expected, lanes: concurrency,
+                    settings.file, expected, lanes: concurrency,
                     Coordinator.Options(batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys))
             }
         }

@@ -62,7 +62,8 @@ struct VerifyCommand: AsyncParsableCommand {
             let start = Moment()
             let writer = try report.writer(logger)
             let environment = try Environment()
-            let settings = try JobSettings(environment, catalog, name: "verifier", [])
+            let settings = try JobSettings(
+                environment, catalog, applicationName: "reencrypt-secrets verifier", [])
             settings.log(to: logger)
             let preparation = try await DatabasePreparation.inspect(
                 settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs,

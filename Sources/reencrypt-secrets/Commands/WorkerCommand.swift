@@ -37,7 +37,8 @@ struct WorkerCommand: AsyncParsableCommand {
         try await CommandFailure.reporting(to: logger) {
             let environment = try Environment()
             let redis = try queue.connect(environment, as: "reencrypt-secrets worker")
-            let settings = try JobSettings(environment, catalog, name: "worker", [])
+            let settings = try JobSettings(
+                environment, catalog, applicationName: "reencrypt-secrets worker", [])
             settings.log(to: logger)
             let work = QueueWork(
                 settings: settings, redis: redis, queue: queue.queue, lanes: concurrency,
