@@ -142,9 +142,15 @@ package struct Verifier: Sendable {
         guard !state.isComplete else { return state }
         observer.began("Waiting until the server and its standbys have written \(lsn) to disk")
         try await connection.perform { try DurabilityCheck.nudge($0) }
+        // The server drops a standby that keeps silent (wal_sender_timeout): out of sight, it has caught up
+        // with nothing, and may take over all the same.
+        var mostStandbys = state.standbys
         while !state.isComplete, ContinuousClock.now < deadline {
             try await Task.sleep(for: .milliseconds(200))
             state = try await connection.perform { try DurabilityCheck.state(of: lsn, $0) }
+            mostStandbys = max(mostStandbys, state.standbys)
+            let lost = mostStandbys - state.standbys
+            if lost > 0 { state.laggingStandbys += Array(repeating: "(connection lost)", count: lost) }
         }
         return state
     }
@@ -153,4 +159,6 @@ package struct Verifier: Sendable {
 extension VerificationOutcome.Durability {
     /// Waiting changes nothing about what the role may not see.
     fileprivate var isComplete: Bool { isFlushedHere && laggingStandbys.isEmpty }
+
+    fileprivate var standbys: Int { flushedStandbys + laggingStandbys.count + hiddenStandbys }
 }

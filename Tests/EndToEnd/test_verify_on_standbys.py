@@ -92,3 +92,36 @@ def test_a_standby_that_stands_still(database, tool, table, standby):
     finally:
         os.kill(receiver, signal.SIGCONT)
     assert "on 1 standbys" in process.wait().expect(0).stdout
+
+
+def walreceiver(standby) -> int:
+    pids = subprocess.check_output(["pgrep", "-P", str(standby._running_pid()), "-f", "walreceiver"], text=True)
+    return int(pids.split()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_standby_that_the_server_drops(database, server, tool, table, standby, comes_back):
+    """Out of sight is not caught up. The wait has an end all the same, and the verdict is then not proven."""
+    wait_until_replayed(database)
+    server_wide = database.connect(autocommit=True).cursor()
+    server_wide.execute("ALTER SYSTEM SET wal_sender_timeout = '2s'")
+    server_wide.execute("SELECT pg_reload_conf()")
+    receiver = walreceiver(standby)
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        database.execute("CREATE TABLE more_wal AS SELECT 1")
+        process = tool.start_command("verify", "--catalog", tool.catalog)
+        wait_until(lambda: "have written" in process.stderr_so_far(), "it waits for the standby")
+        wait_until(lambda: database.value("SELECT count(*) FROM pg_stat_replication") == 0, "the server drops it")
+        threading.Event().wait(1)
+        assert process.is_running(), "nothing is proven by a standby that is gone"
+        if not comes_back:
+            outcome = process.wait(timeout=90).expect(2)
+            assert "have not written" in outcome.stdout and "(connection lost)" in outcome.stdout, str(outcome)
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+        server_wide.execute("ALTER SYSTEM RESET wal_sender_timeout")
+        server_wide.execute("SELECT pg_reload_conf()")
+    if comes_back:
+        assert "on 1 standbys" in process.wait().expect(0).stdout
