@@ -20,7 +20,7 @@ struct KeyInspection {
     /// The id columns in the order and with the collations of `index`.
     func rangeColumns(_ index: UniqueIndex) -> [IDColumn] {
         index.keys.compactMap { key in
-            ids.first { $0.name == key.column }.map { id in
+            ids.first { StoredName($0.name) == key.column.map(StoredName.init) }.map { id in
                 IDColumn(name: id.name, type: id.typeName, collation: key.collation)
             }
         }
@@ -64,7 +64,9 @@ struct KeyInspection {
     private func nullable(in relations: [Relation], what: String) -> [CatalogProblem] {
         names.compactMap { name in
             let nullable = relations.filter { relation in
-                (columns[relation.oid] ?? []).contains { $0.name == name && !$0.isNotNull }
+                (columns[relation.oid] ?? []).contains {
+                    !$0.isNotNull && StoredName($0.name) == StoredName(name)
+                }
             }
             if nullable.isEmpty { return nil }
             let mends = nullable.prefix(5).map {

@@ -19,8 +19,8 @@ struct TableInspection {
         let rootOID = tree.root.oid
         let rootColumns =
             try TableColumn.all(of: [rootOID], named: nil, session: session)[rootOID] ?? []
-        var byName: [String: TableColumn] = [:]
-        for column in rootColumns { byName[column.name] = column }
+        var byName: [StoredName: TableColumn] = [:]
+        for column in rootColumns { byName[StoredName(column.name)] = column }
         let encrypted = encryptedColumns(byName, rootColumns)
         checkLeafKinds()
 
@@ -46,7 +46,9 @@ struct TableInspection {
         let inIndexOrder = key.rangeColumns(root)
         return EncryptedTable(
             name: entry.name, oid: rootOID, lockOID: tree.topmostOID,
-            idColumns: ids.compactMap { id in inIndexOrder.first { $0.name == id.name } },
+            idColumns: ids.compactMap { id in
+                inIndexOrder.first { StoredName($0.name) == StoredName(id.name) }
+            },
             columns: encrypted, leaves: leaves)
     }
 
@@ -55,11 +57,11 @@ struct TableInspection {
     }
 
     private mutating func encryptedColumns(
-        _ byName: [String: TableColumn], _ all: [TableColumn]
+        _ byName: [StoredName: TableColumn], _ all: [TableColumn]
     ) -> [EncryptedColumn] {
         var encrypted: [EncryptedColumn] = []
         for name in entry.encryptedColumns {
-            guard let column = byName[name] else {
+            guard let column = byName[StoredName(name)] else {
                 refuseUnknown(name, all)
                 continue
             }
@@ -69,7 +71,6 @@ struct TableInspection {
                     mend: "supported are \(TableColumn.encryptedTypes), and domains over them")
                 continue
             }
-            // The server's spelling: Swift takes two Unicode normal forms for one name, the server does not.
             encrypted.append(EncryptedColumn(name: column.name, type: type))
         }
         return encrypted
@@ -107,7 +108,7 @@ struct TableInspection {
 
     /// The id columns that the entry names, else the primary key's; nil where that leaves none.
     private mutating func idColumns(
-        _ byName: [String: TableColumn], _ all: [TableColumn], _ rootIndexes: [UniqueIndex]
+        _ byName: [StoredName: TableColumn], _ all: [TableColumn], _ rootIndexes: [UniqueIndex]
     ) -> [TableColumn]? {
         guard let names = entry.idColumns ?? rootIndexes.first(where: \.isPrimary)?.columns else {
             let candidates = rootIndexes.filter { $0.defect == nil }
@@ -121,11 +122,11 @@ struct TableInspection {
         }
         var ids: [TableColumn] = []
         for name in names {
-            guard let column = byName[name] else {
+            guard let column = byName[StoredName(name)] else {
                 refuseUnknown(name, all)
                 continue
             }
-            if entry.encryptedColumns.contains(name) {
+            if entry.encryptedColumns.contains(where: { StoredName($0) == StoredName(name) }) {
                 refuse(
                     "it is an id column and an encrypted one", column: name,
                     mend: "a row's id must not change: set id_column to another unique key")

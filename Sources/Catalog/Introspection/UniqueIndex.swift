@@ -93,11 +93,15 @@ struct UniqueIndex {
     }
 
     func covers(_ columns: [String]) -> Bool {
-        keys.count == columns.count && self.columns.map(Set.init) == Set(columns)
+        keys.count == columns.count
+            && self.columns.map { Set($0.map(StoredName.init)) } == Set(columns.map(StoredName.init))
     }
 
     /// Lower is better: ordered, in the catalog's own order, primary, oldest.
     private func rank(_ wanted: [String]) -> (Int, Int, Int, UInt32) {
-        (isOrdered ? 0 : 1, columns == wanted ? 0 : 1, isPrimary ? 0 : 1, oid)
+        (
+            isOrdered ? 0 : 1, columns?.map(StoredName.init) == wanted.map(StoredName.init) ? 0 : 1,
+            isPrimary ? 0 : 1, oid
+        )
     }
 }
