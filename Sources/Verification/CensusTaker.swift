@@ -15,8 +15,8 @@ package struct CensusTaker: Sendable {
     /// Bytes that a fetch of values to be parsed should bring.
     private static let fetchTarget = 4_000_000
 
-    /// - Parameter keyIDs: ids that the server may recognise by a canonical prefix; others are found by
-    ///   parsing.
+    /// - Parameter keyIDs: ids that the server may recognise by a canonical prefix, the most frequent first;
+    ///   others are found by parsing.
     package init(_ tables: [EncryptedTable], keyIDs: [String]) {
         self.tables = tables
         self.keyIDs = keyIDs
@@ -49,21 +49,32 @@ package struct CensusTaker: Sendable {
         var none = QueryParameters()
         let blocks = try session.query(statements.blockCount, &none).integer(0, 0) ?? 0
         var start = 0
+        var expectsFirstKey = true
         while start < blocks {
             let end = min(start + Self.blocksPerCount, blocks)
-            try count(table, leaf, statements, blocks: start..<end, session, &census)
+            try count(
+                table, leaf, statements, blocks: start..<end, expectsFirstKey: &expectsFirstKey, session,
+                &census)
             start = end
         }
     }
 
     /// Counts a stretch of a leaf; the caller's transaction must see one snapshot.
+    /// - Parameter expectsFirstKey: whether all values were under the first key id in the stretch before. Then
+    ///   they are asked for that alone, and told apart only where it does not hold.
     func count(
         _ table: EncryptedTable, _ leaf: Leaf, _ statements: CensusStatements, blocks: Range<Int>,
-        _ session: PostgresSession, _ census: inout Census
+        expectsFirstKey: inout Bool, _ session: PostgresSession, _ census: inout Census
     ) throws {
+        let place = Census.Place(leaf: leaf.oid, blocks: blocks)
+        if expectsFirstKey {
+            expectsFirstKey = try countFirstKey(table, statements, place, session, &census)
+            if expectsFirstKey { return }
+        }
         var range = Self.range(blocks.lowerBound, blocks.upperBound)
         let result = try session.query(statements.count, &range)
         var unlabelled = 0
+        expectsFirstKey = true
         for row in 0..<result.rowCount {
             let rows = result.integer(row, table.columns.count) ?? 0
             for (index, column) in table.columns.enumerated() {
@@ -72,11 +83,11 @@ package struct CensusTaker: Sendable {
                     census.addNulls(rows, table: table.name, column: column.name)
                 case CensusStatements.Code.unlabelled, nil:
                     unlabelled += rows
+                    expectsFirstKey = false
                 case let code?:
                     let keyID = keyIDs[code - CensusStatements.Code.firstKey]
-                    census.add(
-                        rows, table: table.name, column: column.name, label: .key(keyID),
-                        at: Census.Place(leaf: leaf.oid, blocks: blocks))
+                    census.add(rows, table: table.name, column: column.name, label: .key(keyID), at: place)
+                    if code != CensusStatements.Code.firstKey { expectsFirstKey = false }
                 }
             }
         }
@@ -87,6 +98,29 @@ package struct CensusTaker: Sendable {
                 .unexpectedAnswer,
                 "\(table.name): \(unlabelled) values to parse, but \(parsed) came; the snapshot is not one")
         }
+    }
+
+    /// Counts a stretch whose values are all under the first key id.
+    /// - Returns: false, and nothing is counted, where one of them is not.
+    private func countFirstKey(
+        _ table: EncryptedTable, _ statements: CensusStatements, _ place: Census.Place,
+        _ session: PostgresSession, _ census: inout Census
+    ) throws -> Bool {
+        guard let keyID = keyIDs.first else { return false }
+        var range = Self.range(place.blocks.lowerBound, place.blocks.upperBound)
+        let result = try session.query(statements.countFirstKey, &range)
+        let counts = (0..<result.columnCount).map { result.integer(0, $0) ?? 0 }
+        guard counts.count == 1 + 2 * table.columns.count else { return false }
+        let tallies = table.columns.indices.map { (values: counts[1 + 2 * $0], labelled: counts[2 + 2 * $0]) }
+        guard tallies.allSatisfy({ $0.values == $0.labelled }) else { return false }
+        for (column, tally) in zip(table.columns, tallies) {
+            let nulls = counts[0] - tally.values
+            if nulls > 0 { census.addNulls(nulls, table: table.name, column: column.name) }
+            guard tally.values > 0 else { continue }
+            census.add(
+                tally.values, table: table.name, column: column.name, label: .key(keyID), at: place)
+        }
+        return true
     }
 
     /// Fetches and parses what no label predicate claims. Gives how many values that were.

@@ -22,6 +22,7 @@ actor LabelLane {
         let taker = CensusTaker(dispenser.leaves.map(\.table), keyIDs: keyIDs)
         var census = Census()
         var statements: [Int: CensusStatements] = [:]
+        var expectsFirstKey = true
         // Small enough that no lane is left with the last big piece.
         let size = max(64, min(CensusTaker.blocksPerCount, dispenser.totalBlocks / 32))
         while let range = dispenser.next({ _ in size }) {
@@ -30,7 +31,9 @@ actor LabelLane {
             let sql = statements[range.leaf] ?? CensusStatements(leaf.table, leaf.leaf, keyIDs: keyIDs)
             statements[range.leaf] = sql
             let before = census.totalRecords
-            try taker.count(leaf.table, leaf.leaf, sql, blocks: range.blocks, session, &census)
+            try taker.count(
+                leaf.table, leaf.leaf, sql, blocks: range.blocks, expectsFirstKey: &expectsFirstKey, session,
+                &census)
             onRange(range.blocks.count, census.totalRecords - before)
         }
         try SharedSnapshot.end(session)

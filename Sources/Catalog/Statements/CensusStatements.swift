@@ -10,7 +10,11 @@ package struct CensusStatements: Sendable {
         package static let firstKey = 2
     }
 
-    /// `$1`, `$2`: first block, first block behind. Gives one code a column, and how many rows have them.
+    /// `$1`, `$2`: first block, first block behind. Gives the number of rows, then for each column how many
+    /// values it has, and how many of them are labelled with the first of the key ids. Where that is all of
+    /// them, `count` has nothing to add, and costs the server half as much again.
+    package let countFirstKey: PreparedStatement
+    /// `$1`, `$2` as above. Gives one code a column, and how many rows have them.
     package let count: PreparedStatement
     /// The values that no label predicate claims, one cell a column, NULL where one does; `$1`, `$2` as above.
     package let unlabelled: PreparedStatement
@@ -20,7 +24,8 @@ package struct CensusStatements: Sendable {
     /// The leaf's size in blocks.
     package let blockCount: PreparedStatement
 
-    /// - Parameter keyIDs: the ids to recognise in SQL, in the order of their codes.
+    /// - Parameter keyIDs: the ids to recognise in SQL, in the order of their codes; the one that most values
+    ///   are expected under comes first.
     package init(_ table: EncryptedTable, _ leaf: Leaf, keyIDs: [String]) {
         let name = { (kind: String) in "census_\(kind)_\(leaf.oid)" }
         let inBlocks =
@@ -29,6 +34,17 @@ package struct CensusStatements: Sendable {
         let cells = codes.indices.map { "c\($0)" }
         let named = zip(codes, cells).map { "\($0) AS \($1)" }.joined(separator: ", ")
         let group = cells.joined(separator: ", ")
+        let tallies = table.columns.map { column in
+            let labelled = keyIDs.first.map {
+                LabelPredicate(of: Self.reference(column), column.type).isLabelled($0)
+            }
+            return "count(\(Self.reference(column))), count(*) FILTER (WHERE \(labelled ?? "false"))"
+        }
+        countFirstKey = PreparedStatement(
+            name: name("first"),
+            sql: """
+                SELECT count(*), \(tallies.joined(separator: ", ")) FROM ONLY \(leaf.sqlName) AS t WHERE \(inBlocks)
+                """)
         count = PreparedStatement(
             name: name("count"),
             sql: """
