@@ -65,7 +65,7 @@ class OrderMeasures:
         times = commit_times(self.server, TABLE, started)
         if times.rows < self.rows:
             sys.exit(f"{way}: {times.rows} of {self.rows} rows were written")
-        found |= {"rate": self.rows / seconds, "rate_of_commits": times.rate}
+        found |= {"rate": self.rows / seconds, "rate_of_commits": times.rate(LANES)}
         return found
 
 
