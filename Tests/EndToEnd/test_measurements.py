@@ -52,3 +52,11 @@ def test_write_path_against_the_floor(tmp_path):
     bench("report", file, "--page", page)
     assert page.read_text().count("| 2 workers of 1 lane |") == 2, "in the table, and in that of where the time goes"
     assert xml.etree.ElementTree.parse(page.with_suffix(".svg")).getroot().tag.endswith("svg")
+
+
+def test_sizes_of_tables(tmp_path):
+    file = tmp_path / "results.json"
+    bench("sizes", "--rows", "2000,4000", "--rounds", 1, "--shared-buffers", "128MB", "--json", file)
+    found = [size["rounds"][0] for size in json.loads(file.read_text())["sizes"]]
+    assert [result["rows"] for result in found] == [2_000, 4_000]
+    assert all(result["memory_mib"] > 0 and result["enumeration"] > 0 for result in found)

@@ -40,8 +40,8 @@ class WriteMeasures:
 
     # MARK: a case
 
-    def measure(self, case, asked, counted=False) -> dict:
-        """`counted`: bytes on the line and memory instead of time."""
+    def measure(self, case, asked, counted=False, sample_memory=False) -> dict:
+        """`counted`: bytes on the line and memory, with whose counting the time is worth nothing."""
         rows = case.rows(asked)
         self.server.make_subject(case.template)
         heap, indexes = self.server.sizes(TABLE)
@@ -54,7 +54,7 @@ class WriteMeasures:
                 found = self._processes(case, rows, proxy.port, True)
             found |= {"bytes_to_server": proxy.to_server / rows, "bytes_from_server": proxy.from_server / rows}
         else:
-            found = self._processes(case, rows, None, False)
+            found = self._processes(case, rows, None, sample_memory)
         found["wal_bytes"] = (self.server.wal_position() - wal) / rows
         if case.most_rows is None:
             after = self.server.sizes(TABLE)

@@ -162,10 +162,18 @@ def play(server, redis, directory, options, chosen, tool_options) -> dict:
         results["by_name"][case.name]["counted"] = tried(results, case, count)
     for number in range(1, options.rounds + 1):
         play_round(measures, chosen, options.rows, number, results)
+        results["load_after"] = machine.load()
+        results["cases"] = [case for case in results["by_name"].values() if case["rounds"]]
+        # After every round: a measurement that is broken off is not lost.
+        save(results | {"rounds": number}, options.json)
     server.drop_subject()
-    results["load_after"] = machine.load()
-    results["cases"] = [case for case in results.pop("by_name").values() if case["rounds"]]
     return results
+
+
+def save(results, file):
+    if file:
+        shown = {name: value for name, value in results.items() if name != "by_name"}
+        pathlib.Path(file).write_text(json.dumps(shown, indent=1) + "\n")
 
 
 # MARK: the command
@@ -233,8 +241,7 @@ def main():
             chosen = [case for case in chosen if not case.pgcrypto]
         results = play(server, redis, directory, options, chosen, tool_options)
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+    save(results, options.json)
     show(results)
     sys.exit(1 if results["failed"] else 0)
 
