@@ -26,6 +26,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // Without its reader of configuration files and without the whole of Foundation.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
         .systemLibrary(
@@ -63,11 +65,24 @@ let package = Package(
                 logging,
             ],
             swiftSettings: settings),
+        .target(name: "Exposition", swiftSettings: settings),
+        .target(
+            name: "Dashboard",
+            dependencies: [
+                "BatchQueue", "Redis", "Exposition", logging,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            resources: [
+                "page.html", "login.html", "style.css", "controls.html", "dialog.html", "format.js",
+                "chart.js", "progress.js", "sections.js", "controls.js", "main.js",
+            ].map { .embedInCode("Page/\($0)") },
+            swiftSettings: settings),
         .executableTarget(
             name: "reencrypt-secrets",
             dependencies: [
                 "CLinux", "Envelope", "Postgres", "Redis", "Catalog", "BatchQueue", "Verification",
-                "Rotation",
+                "Rotation", "Dashboard",
                 argumentParser, logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -95,6 +110,8 @@ let package = Package(
         .testTarget(
             name: "VerificationReportTests",
             dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
+        .testTarget(
+            name: "DashboardTests", dependencies: ["Dashboard", "Exposition"], swiftSettings: settings),
         .testTarget(
             name: "CommandLineTests",
             dependencies: ["reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification"],

@@ -3,7 +3,7 @@ package import Redis
 /// Looks at a queue, and passes on what an operator wants: for `status`, `failures`, `pause` and the like, and
 /// for whoever waits for a job.
 package struct QueueMonitor: Sendable {
-    private let connection: RedisConnection
+    let connection: RedisConnection
     package let queue: QueueName
 
     package init(_ connection: RedisConnection, queue: QueueName) {
