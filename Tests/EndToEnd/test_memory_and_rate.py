@@ -1,10 +1,10 @@
-"""Peak memory is bounded, whatever the size of the table. Rates are measured by `scripts/support/measure_rate.py`."""
+"""Peak memory is bounded, whatever the size of the table. Rates are measured by `scripts/bench`."""
 
 import os
 
 import pytest
 
-from measure_rate import load_envelopes
+from sealed_tables import load_envelopes
 
 ROWS = int(os.environ.get("REENCRYPT_TEST_ROWS", "200000"))
 MOST_MIB = 100

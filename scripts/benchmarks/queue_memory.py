@@ -4,7 +4,7 @@ A large table is enumerated, first without any worker until the coordinator wait
 simulated workers that claim and acknowledge without touching a row, up to the end of the enumeration. Redis's
 `used_memory`, less what it was before, is sampled all the while. Then a real worker runs for a few seconds.
 
-    measure_queue_memory.py [--rows 1000000] [--batch-size 100] [--seconds 5] [--json]
+    scripts/bench queue [--rows 1000000] [--batch-size 100] [--seconds 5] [--json]
 """
 
 import argparse
@@ -13,7 +13,7 @@ import pathlib
 import re
 import time
 
-from measure_lanes import PROGRESS, site
+from queue_site import PROGRESS, queue_site
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "Sources/BatchQueue/Redis/Scripts"
 LEASE_MS = 30_000
@@ -52,11 +52,6 @@ def used_memory(redis) -> int:
     return int(re.search(rb"used_memory:(\d+)", redis.command("INFO", "memory")).group(1))
 
 
-def peak_mb(process) -> float:
-    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
-
-
 def outstanding(progress) -> int:
     return sum(int(progress[f"batches_{state}"]) for state in ("pending", "leased", "delayed"))
 
@@ -66,7 +61,7 @@ def measure(made, options) -> dict:
     before = used_memory(redis)
     figures = {"rows": options.rows, "batch_size": options.batch_size}
     peak = 0
-    with made.running("coordinator", "--batch-size", options.batch_size) as coordinator:
+    with made.running("coordinator", "--batch-size", options.batch_size, sample_memory=True) as coordinator:
         made.wait(lambda: made.progress().get("batches_total", "0") != "0", "something is enumerated", 600)
         length, since = -1, time.monotonic()
         while time.monotonic() - since < 2:  # the window is full once nothing comes any more
@@ -85,12 +80,12 @@ def measure(made, options) -> dict:
             most = max(most, outstanding(made.progress()))
         figures["most_outstanding"] = most
         figures["peak_mb"] = round(peak / 1e6, 2)
-        with made.running("worker", "--concurrency", 4) as process:
+        with made.running("worker", "--concurrency", 4, sample_memory=True) as worker:
             deadline = time.monotonic() + options.seconds
-            while time.monotonic() < deadline and process.poll() is None:
+            while time.monotonic() < deadline and worker.runs():
                 time.sleep(0.05)
-                figures["worker_peak_rss_mb"] = round(peak_mb(process), 1)
-        figures["coordinator_peak_rss_mb"] = round(peak_mb(coordinator), 1) if coordinator.poll() is None else None
+        figures["worker_peak_rss_mb"] = round(worker.peak_mib, 1)
+        figures["coordinator_peak_rss_mb"] = round(coordinator.peak_mib, 1)
     figures["keys"] = {
         key.decode().split(":")[-1]: redis.command("MEMORY", "USAGE", key, "SAMPLES", 0)
         for key in sorted(redis.command("KEYS", "reencrypt:*"))
@@ -99,13 +94,15 @@ def measure(made, options) -> dict:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench queue", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=5, help="of the real worker")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with site(options.rows) as made:
+    with queue_site(options.rows) as made:
         figures = measure(made, options)
     if options.json:
         print(json.dumps(figures))

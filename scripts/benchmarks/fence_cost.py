@@ -1,7 +1,6 @@
-#!/usr/bin/python3
 """What a fence costs, and how long adding it holds a writer.
 
-    measure_fence.py [--rows N]          on a private server; needs a release build
+    scripts/bench fence [--rows N]          on a private server
 
 Costs are the server process's own CPU time (from /proc), with fence less without, so that a busy machine bears on
 them little. A fence is added and validated on N rows while writers work; the figures are in docs/fence.md.
@@ -20,10 +19,8 @@ import psycopg2
 
 from envelope_reference import MEMBERS, KeyEncryptionKey, Spelling, seal
 from private_postgres import PrivatePostgres
+from tool_process import binary_path
 
-BINARY = pathlib.Path(
-    os.environ.get("REENCRYPT_BINARY", pathlib.Path(__file__).resolve().parents[2] / ".build/release/reencrypt-secrets")
-)
 TYPES = ["bytea", "text", "json", "jsonb"]
 OLD, NEW = KeyEncryptionKey.generate("kek-v1"), KeyEncryptionKey.generate("kek-v2")
 SPELLINGS = {
@@ -48,7 +45,7 @@ class Tool:
     def fence(self, verb, table, *arguments, check=True):
         self.catalog.write_text(json.dumps({"tables": [{"name": table, "encrypted_columns": ["v"]}]}))
         return subprocess.run(
-            [BINARY, "fence", verb, "--catalog", self.catalog, *arguments],
+            [binary_path(), "fence", verb, "--catalog", self.catalog, *arguments],
             env=self.environment, cwd=self.directory, capture_output=True, text=True, check=check,
         )  # fmt: skip
 
@@ -183,7 +180,9 @@ def measure_adding(url, tool, rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench fence", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=1_000_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="reencrypt-fence-") as name:
