@@ -72,3 +72,20 @@ require_axe() {
     cp "$folder/axe_playwright_python/axe.min.js" $tools_folder/
     rm -rf "$folder"
 }
+
+# One way to build in release for everything: with the Swift runtime linked in, so that the binary runs elsewhere.
+release_flags=(-c release --static-swift-stdlib)
+
+# build_release [PRODUCT]: the tool where no product is named.
+build_release() { swift build "${release_flags[@]}" --product "${1:-reencrypt-secrets}"; }
+
+release_folder() { swift build "${release_flags[@]}" --show-bin-path; }
+
+# man_pages FOLDER TOOL: one page a command, from the commands' own definitions. Asking the plug-in for help builds its
+# generator and nothing else; doing its work would build this package again, with other flags.
+man_pages() {
+    local date
+    date=$(git log -1 --format=%cs 2>/dev/null || date +%F)
+    swift package generate-manual --help >/dev/null
+    "$(swift build --show-bin-path)/generate-manual-tool" "$2" --multi-page --date "$date" --output-directory "$1"
+}
