@@ -35,6 +35,10 @@ package protocol CoordinatorQueue: Sendable {
     func show(census: [(group: [String?], records: Int)]) async throws
     /// Shows what a person wants to know and the queue cannot: rate and remaining time; nil is unknown.
     func publish(recordsPerSecond: Double?, remaining: Duration?) async
+    /// Sets how fast ranges are handed out from now on.
+    func publish(_ pace: ClaimPace) async throws
+    /// Rows rewritten so far in this job, by the oid of their leaf; fewer than there were where the queue lost data.
+    func rowsByLeaf() async throws -> [UInt32: Int]
     /// - Throws: `GenerationLost`.
     func progress() async throws -> JobProgress
     /// Returns when no batch is outstanding and none will come.
@@ -49,11 +53,16 @@ package protocol CoordinatorQueue: Sendable {
 package struct EnumerationCursor: Sendable, Hashable, Codable {
     /// The leaf that is being enumerated.
     package var leaf: UInt32
-    /// The last id visited in it; nil at its start.
+    /// What `after` is; left out where it is an id.
+    private var by: BatchRange.Kind?
+    /// The last id or place visited in it; nil at its start.
     package var after: [String]?
 
-    package init(leaf: UInt32, after: [String]?) {
+    package var kind: BatchRange.Kind { by ?? .ids }
+
+    package init(leaf: UInt32, kind: BatchRange.Kind = .ids, after: [String]?) {
         self.leaf = leaf
+        by = kind == .ids ? nil : kind
         self.after = after
     }
 }

@@ -39,6 +39,27 @@ import Testing
         #expect(progress.recordsTotal == 13 && progress.recordsDone == 13)
     }
 
+    @Test(arguments: QueueUnderTest.Kind.available) func aRangeByPlacesStaysOneOnAllItsWays(
+        kind: QueueUnderTest.Kind
+    ) async throws {
+        let queue = try await QueueUnderTest.make(kind)
+        try await queue.coordinator.beginSweep(oldRecords: 10)
+        let range = BatchRange(
+            table: "t", leaf: 1, kind: .blocks, first: ["(0,0)"], last: ["(7,65535)"], records: 10, rows: 10)
+        let cursor = EnumerationCursor(leaf: 1, kind: .blocks, after: ["(7,65535)"])
+        try await queue.coordinator.enqueue([range], cursor: cursor)
+        let lease = try #require(try await queue.worker.claim())
+        #expect(lease.range == range)
+        var half = range
+        half.last = ["(3,12)"]
+        #expect(try await queue.worker.split(lease, into: [half, range]) == .counted)
+        var again = try #require(try await queue.worker.claim())
+        #expect(again.range.kind == .blocks && again.range.first == ["(0,0)"])
+        _ = try await queue.worker.handBack(again, after: .zero, blockedSince: 1_234)
+        again = try #require(try await queue.worker.claim())
+        #expect(again.range.kind == .blocks)
+    }
+
     @Test(arguments: QueueUnderTest.Kind.available) func handedBackComesAgainLater(kind: QueueUnderTest.Kind)
         async throws
     {
@@ -152,6 +173,24 @@ import Testing
         result.cost = BatchCost(rows: 10, bytes: 3_310, seconds: 0.25)
         _ = try await queue.worker.acknowledge(lease, result)
         #expect(try await queue.coordinator.progress().cost == result.cost)
+        #expect(try await queue.coordinator.rowsByLeaf() == [1: 10])
+    }
+
+    @Test(arguments: QueueUnderTest.Kind.available, [0.0, 1])
+    func thePaceKeepsClaimsBack(kind: QueueUnderTest.Kind, rate: Double) async throws {
+        let queue = try await QueueUnderTest.make(kind)
+        try await queue.coordinator.beginSweep(oldRecords: 20_000)
+        try await queue.enqueue([10_000, 10_000])
+        try await queue.coordinator.publish(ClaimPace(recordsPerSecond: rate, reason: "why"))
+        // At a record a second the first range is free, the second due in hours.
+        if rate > 0 { _ = try #require(try await queue.worker.claim()) }
+        let worker = queue.worker
+        let claim = Task { try await worker.claim() }
+        for _ in 0..<50 {
+            #expect(try await queue.coordinator.progress().batchesLeased == (rate > 0 ? 1 : 0))
+        }
+        try await queue.coordinator.publish(.free)
+        #expect(try await claim.value != nil)
     }
 
     /// Random histories; the seed of a failing one is among the arguments.

@@ -73,13 +73,7 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     package func bury(_ lease: Lease, reason: String) throws -> AcknowledgeAnswer {
         let answer = ledger.bury(lease)
         if answer == .counted {
-            let ids =
-                lease.range.first.joined(separator: ", ") + " … " + lease.range.last.joined(separator: ", ")
-            try record([
-                RecordFailure(
-                    table: lease.range.table, id: [ids], column: "*", keyID: nil,
-                    reason: "\(lease.range.records) records: \(reason)")
-            ])
+            try record([RecordFailure(buried: lease.range, reason: reason, canBeRetried: false)])
         }
         wakeAll()
         return answer
@@ -88,6 +82,13 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     package func beginVerification() {}
     package func show(census: [(group: [String?], records: Int)]) {}
     package func publish(recordsPerSecond: Double?, remaining: Duration?) {}
+
+    package func publish(_ pace: ClaimPace) {
+        ledger.set(pace, now: clock.now)
+        wakeAll()
+    }
+
+    package func rowsByLeaf() -> [UInt32: Int] { ledger.rowsByLeaf }
 
     /// No further sweep comes: every claim ends.
     package func endJob() {
@@ -123,7 +124,7 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     private func waitForChange() async {
         let number = nextWaiter
         nextWaiter += 1
-        let alarm = ledger.nextDue.map { due in
+        let alarm = ledger.nextDue(after: clock.now).map { due in
             Task {
                 do {
                     try await self.clock.sleep(until: due)
