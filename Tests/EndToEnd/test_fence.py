@@ -148,7 +148,7 @@ def test_validation_by_postgresql_finds_the_one_old_row(database, tool, table, k
     comment = database.value("SELECT obj_description(oid) FROM pg_constraint WHERE conname = %s", (name,))
     database.execute(f"ALTER TABLE llm_providers DROP CONSTRAINT {name}")
     database.execute(
-        "INSERT INTO llm_providers SELECT 1000 + g, NULL, %s FROM generate_series(1, 100000) g",
+        "INSERT INTO llm_providers SELECT 1000 + g, NULL, %s FROM generate_series(1, 1000000) g",
         (seal(kek_v2, b"x").bytes,),
     )
     decoy = Spelling(order=MEMBERS[::-1], unknown=((0, '"a"', '{"key_id":"kek-v2"}'),))
