@@ -32,6 +32,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         help: ArgumentHelp("Refuse other key bytes than those with this check value.", valueName: "id:hex"))
     var expectCheckValue: [ExpectedCheckValue] = []
 
+    @OptionGroup var health: HealthOptions
     @OptionGroup var queue: QueueOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
@@ -56,7 +57,10 @@ struct CoordinatorCommand: AsyncParsableCommand {
                 options: Coordinator.Options(
                     batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order),
                 expectedKeyIDs: Set(expectCheckValue.map(\.keyID)), logger: logger)
-            let (code, signal) = try await StopSignals.run(logger) { try await coordination.run() }
+            let health = health
+            let (code, signal) = try await StopSignals.run(logger) {
+                try await health.serving(coordination.health, logger) { try await coordination.run() }
+            }
             if let code {
                 if code != .success { throw code }
             } else {
