@@ -11,6 +11,8 @@ let settings: [SwiftSetting] = [
 ]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 // The order is the path of the data; nothing imports what stands below it.
@@ -65,13 +67,13 @@ let package = Package(
                 logging,
             ],
             swiftSettings: settings),
+        .target(
+            name: "HTTPService", dependencies: [hummingbird, logging], swiftSettings: settings),
         .target(name: "Exposition", swiftSettings: settings),
         .target(
             name: "Dashboard",
             dependencies: [
-                "BatchQueue", "Redis", "Exposition", logging,
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "BatchQueue", "Redis", "Exposition", "HTTPService", hummingbird, lifecycle, logging,
             ],
             resources: [
                 "page.html", "login.html", "style.css", "controls.html", "dialog.html", "format.js",
@@ -82,9 +84,8 @@ let package = Package(
             name: "reencrypt-secrets",
             dependencies: [
                 "CLinux", "Envelope", "Postgres", "Redis", "Catalog", "BatchQueue", "Verification",
-                "Rotation", "Dashboard",
-                argumentParser, logging,
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "Rotation", "HTTPService", "Dashboard",
+                argumentParser, hummingbird, lifecycle, logging,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
@@ -114,7 +115,9 @@ let package = Package(
             name: "DashboardTests", dependencies: ["Dashboard", "Exposition"], swiftSettings: settings),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification"],
+            dependencies: [
+                "reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification", "HTTPService",
+            ],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

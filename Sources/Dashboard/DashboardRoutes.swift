@@ -16,8 +16,7 @@ struct DashboardRoutes: Sendable {
     private static let refusalDelay: Duration = .milliseconds(500)
     private static let longestForm = 4_096
 
-    func router() -> Router<BasicRequestContext> {
-        let router = Router()
+    func add(to router: Router<BasicRequestContext>) {
         router.get("/") { request, _ in try await self.page(request) }
         router.post("login") { request, _ in try await self.login(request) }
         router.get("events") { request, _ in try await self.guarded(request) { try await self.events() } }
@@ -35,7 +34,6 @@ struct DashboardRoutes: Sendable {
                 try await self.control(request, context.parameters.require("order"))
             }
         }
-        return router
     }
 
     // MARK: Looking

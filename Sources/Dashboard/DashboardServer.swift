@@ -1,5 +1,5 @@
 package import BatchQueue
-import Hummingbird
+package import HTTPService
 package import Logging
 
 /// The dashboard's HTTP server.
@@ -9,20 +9,15 @@ package struct DashboardServer: Sendable {
     private let logger: Logger
 
     package struct Configuration: Sendable {
-        package let host: String
-        /// 0 takes a free one.
-        package let port: Int
+        package let address: ListenAddress
         package let token: AccessToken?
         package let allowsControl: Bool
 
-        package init(host: String, port: Int, token: AccessToken?, allowsControl: Bool) {
-            self.host = host
-            self.port = port
+        package init(address: ListenAddress, token: AccessToken?, allowsControl: Bool) {
+            self.address = address
             self.token = token
             self.allowsControl = allowsControl
         }
-
-        package var isLoopback: Bool { ["127.0.0.1", "::1", "localhost"].contains(host) }
     }
 
     package init(_ configuration: Configuration, _ monitor: QueueMonitor, logger: Logger) {
@@ -33,24 +28,26 @@ package struct DashboardServer: Sendable {
 
     /// Serves until its task is cancelled or the service group that it runs in shuts down.
     /// - Parameter onListening: called with the port once connections are taken.
+    /// - Throws: `HTTPServiceError` where it cannot listen.
     package func run(onListening: @escaping @Sendable (Int) -> Void) async throws {
         let feed = PictureFeed(monitor, logger: logger)
         let routes = DashboardRoutes(
             feed: feed, monitor: monitor,
-            policy: AccessPolicy(token: configuration.token, isOpenOnLoopback: configuration.isLoopback),
+            policy: AccessPolicy(
+                token: configuration.token, isOpenOnLoopback: configuration.address.isLoopback),
             allowsControl: configuration.allowsControl, logger: logger)
-        // What its library says of connections that end is nobody's business here.
-        var quiet = logger
-        quiet.logLevel = .critical
-        let server = Application(
-            router: routes.router(),
-            configuration: ApplicationConfiguration(
-                address: .hostname(configuration.host, port: configuration.port), serverName: nil),
-            onServerRunning: { channel in onListening(channel.localAddress?.port ?? 0) },
-            logger: quiet)
+        let server = HTTPService(configuration.address, logger: logger, onListening: onListening) {
+            routes.add(to: $0)
+        }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await feed.run() }
-            group.addTask { try await server.run() }
+            group.addTask {
+                do {
+                    try await server.run()
+                } catch  where Task.isCancelled {
+                    // It was told to end, whatever it makes of that.
+                }
+            }
             try await group.next()
             group.cancelAll()
         }

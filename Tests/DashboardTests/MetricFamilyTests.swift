@@ -28,7 +28,9 @@ struct MetricFamilyTests {
         #expect(family.text.contains(#"table="odd \"schema\"\\a\nb""#))
     }
 
-    @Test(arguments: [(Double.infinity, "+Inf"), (-.infinity, "-Inf"), (.nan, "NaN"), (1e15, "1e+15"), (12, "12")])
+    @Test(arguments: [
+        (Double.infinity, "+Inf"), (-.infinity, "-Inf"), (.nan, "NaN"), (1e15, "1e+15"), (12, "12"),
+    ])
     func values(_ value: Double, _ text: String) {
         var family = MetricFamily("m", .gauge, "h")
         family.add(value)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BatchQueue
 import Dashboard
+import HTTPService
 import Logging
 
 /// `dashboard`: the queue as a web page and as metrics.
@@ -15,7 +16,7 @@ struct DashboardCommand: AsyncParsableCommand {
             """)
 
     @Option(help: "Where to listen, as ADDRESS:PORT; port 0 takes a free one.")
-    var listen = ListenAddress(host: "127.0.0.1", port: 8080)
+    var listen = ListenAddress.dashboard
 
     @Flag(help: "Lets whoever has the token pause, resume and cancel the job.")
     var allowControl = false
@@ -29,8 +30,8 @@ struct DashboardCommand: AsyncParsableCommand {
             let environment = try Environment()
             let token = try Self.token(environment)
             let configuration = DashboardServer.Configuration(
-                host: listen.host, port: listen.port, token: token, allowsControl: allowControl)
-            if token == nil, allowControl || !configuration.isLoopback {
+                address: listen, token: token, allowsControl: allowControl)
+            if token == nil, allowControl || !configuration.address.isLoopback {
                 throw SettingsError(
                     (allowControl ? "--allow-control" : "an address other than loopback")
                         + " needs a token: set REENCRYPT_DASHBOARD_TOKEN or REENCRYPT_DASHBOARD_TOKEN_FILE, "
@@ -49,9 +50,10 @@ struct DashboardCommand: AsyncParsableCommand {
         }
     }
 
+    static let tokenName = "REENCRYPT_DASHBOARD_TOKEN"
+
     private static func token(_ environment: Environment) throws -> AccessToken? {
-        guard let text = try environment.string("REENCRYPT_DASHBOARD_TOKEN") else { return nil }
-        Environment.wipe(["REENCRYPT_DASHBOARD_TOKEN"])
+        guard let text = try environment.string(tokenName) else { return nil }
         guard let token = AccessToken(text) else {
             throw SettingsError(
                 "REENCRYPT_DASHBOARD_TOKEN has to have at least \(AccessToken.shortest) characters, without spaces, "
@@ -61,25 +63,6 @@ struct DashboardCommand: AsyncParsableCommand {
     }
 }
 
-/// `127.0.0.1:8080`, `[::1]:0`, `0.0.0.0:9090`.
-struct ListenAddress: ExpressibleByArgument {
-    let host: String
-    let port: Int
-
-    init(host: String, port: Int) {
-        self.host = host
-        self.port = port
-    }
-
-    init?(argument: String) {
-        guard let colon = argument.lastIndex(of: ":"),
-            let port = UInt16(argument[argument.index(after: colon)...])
-        else { return nil }
-        var host = argument[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        if host.isEmpty { return nil }
-        self.init(host: String(host), port: Int(port))
-    }
-
-    var defaultValueDescription: String { "\(host):\(port)" }
+extension ListenAddress {
+    static let dashboard = ListenAddress(unchecked: "127.0.0.1", port: 8080)
 }
