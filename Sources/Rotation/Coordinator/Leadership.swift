@@ -21,8 +21,9 @@ package actor Leadership {
 
     /// The server ends a leader's session that is silent for so long.
     private static let silenceLimit = "30s"
-    /// How often the session is touched.
-    private static let touchInterval: Duration = .seconds(10)
+    /// How often the session is touched. Until its loss is noticed nobody leads, and no worker may write: often
+    /// enough that work goes on within 5 s once the server is back.
+    private static let touchInterval: Duration = .seconds(2)
     /// How long locks are tried for that a lost connection of our own may still hold.
     private static let retakeLimit: Duration = .seconds(45)
     /// A gap in which somebody else could have led, and ended, another job: longer ones are not bridged.
