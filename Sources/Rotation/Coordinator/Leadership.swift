@@ -16,7 +16,7 @@ package actor Leadership {
     /// The server process of the session that was lost with the locks.
     private var lostPID: Int?
     /// When the locks were last known to be held by this process.
-    private var lastProven = ContinuousClock.now
+    package private(set) var lastProven = ContinuousClock.now
     private let onRetake: (@Sendable () async throws -> Void)?
 
     /// The server ends a leader's session that is silent for so long.
@@ -55,6 +55,26 @@ package actor Leadership {
             return
         }
         throw refusal
+    }
+
+    /// Keeps the lead while `body` runs.
+    /// - Throws: the body's error; `leadershipLost`, which ends the body.
+    package nonisolated func holding<R: Sendable>(
+        _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await withThrowingTaskGroup(of: R?.self) { group in
+            group.addTask {
+                try await self.hold()
+                return nil
+            }
+            group.addTask { try await body() }
+            while let ended = try await group.next() {
+                guard let result = ended else { continue }
+                group.cancelAll()
+                return result
+            }
+            throw CancellationError()
+        }
     }
 
     /// Keeps the lead until cancelled.
