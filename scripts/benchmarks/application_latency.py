@@ -238,11 +238,15 @@ class LagCurve:
 
 
 def lag(server, tool, directory, options) -> dict:
-    server.make_subject(TEMPLATE)
     standby = PrivatePostgres(directory / "standby", {}).start_as_standby_of(server.postgres, STANDBY)
     try:
         found = {}
         for name, arguments in (("max-lag 2s", ("--max-lag", "2s")), ("no limit", ("--max-lag", "off"))):
+            server.make_subject(TEMPLATE)
+            behind = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= %s::pg_lsn"
+            position = server.rows("SELECT pg_current_wal_lsn()")[0][0]
+            while not server.rows(behind, (position,))[0][0]:
+                time.sleep(0.1)
             with LagCurve(server, standby) as curve, slow_replay(standby):
                 time.sleep(1)
                 seconds = options.lag_seconds if name != "no limit" else min(8, options.lag_seconds)
