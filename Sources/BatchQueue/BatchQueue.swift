@@ -49,11 +49,16 @@ package protocol CoordinatorQueue: Sendable {
 package struct EnumerationCursor: Sendable, Hashable, Codable {
     /// The leaf that is being enumerated.
     package var leaf: UInt32
-    /// The last id visited in it; nil at its start.
+    /// What `after` is; left out where it is an id.
+    private var by: BatchRange.Kind?
+    /// The last id or place visited in it; nil at its start.
     package var after: [String]?
 
-    package init(leaf: UInt32, after: [String]?) {
+    package var kind: BatchRange.Kind { by ?? .ids }
+
+    package init(leaf: UInt32, kind: BatchRange.Kind = .ids, after: [String]?) {
         self.leaf = leaf
+        by = kind == .ids ? nil : kind
         self.after = after
     }
 }

@@ -117,10 +117,13 @@ package enum AcknowledgeAnswer: Sendable, Hashable {
 
 extension RecordFailure {
     /// A range that was given up as a whole.
-    init(buried range: BatchRange, reason: String) {
+    init(buried range: BatchRange, reason: String, canBeRetried: Bool = true) {
         let ends = range.first == range.last ? [range.first] : [range.first, range.last]
+        let place = range.kind == .blocks ? "ctid " : ""
         self.init(
-            table: range.table, id: [ends.map { $0.joined(separator: ", ") }.joined(separator: " … ")],
-            column: "*", keyID: nil, reason: "\(range.records) records: \(reason)", range: range)
+            table: range.table,
+            id: [place + ends.map { $0.joined(separator: ", ") }.joined(separator: " … ")],
+            column: "*", keyID: nil, reason: "\(range.records) records: \(reason)",
+            range: canBeRetried ? range : nil)
     }
 }

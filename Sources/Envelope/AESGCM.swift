@@ -3,7 +3,8 @@ import COpenSSL
 /// AES-256-GCM without additional data (NIST SP 800-38D), over an OpenSSL context that keeps its key
 /// schedule.
 ///
-/// For one thread at a time. The context holds the key in OpenSSL's own memory, which it wipes when freed.
+/// For one thread at a time. The context holds the key in OpenSSL's own memory, which it wipes when freed and which a
+/// program can keep out of dumps: ``SecretMemory/takeOverOpenSSL()``.
 final class AESGCM {
     /// The size of a key, in bytes.
     static let keyCount = 32

@@ -9,11 +9,10 @@ final class ScratchBuffer {
     /// A buffer of `capacity` zero bytes.
     init(capacity: Int) {
         self.capacity = max(capacity, 16)
-        start = .allocate(byteCount: self.capacity, alignment: 16)
-        start.initializeMemory(as: UInt8.self, repeating: 0, count: self.capacity)
+        start = SecretMemory.allocateZeroed(self.capacity)
     }
 
-    deinit { free() }
+    deinit { SecretMemory.free(start) }
 
     /// The first `count` bytes. Where the buffer had to grow, they are zero, and pointers from before are
     /// void.
@@ -26,14 +25,8 @@ final class ScratchBuffer {
     func wipe(_ count: Int) { OPENSSL_cleanse(start, min(count, capacity)) }
 
     private func grow(to count: Int) {
-        free()
+        SecretMemory.free(start)
         capacity = max(count, capacity * 2)
-        start = .allocate(byteCount: capacity, alignment: 16)
-        start.initializeMemory(as: UInt8.self, repeating: 0, count: capacity)
-    }
-
-    private func free() {
-        OPENSSL_cleanse(start, capacity)
-        start.deallocate()
+        start = SecretMemory.allocateZeroed(capacity)
     }
 }

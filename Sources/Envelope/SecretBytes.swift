@@ -1,7 +1,8 @@
 import COpenSSL
 
 /// Bytes that must not leak: reachable only through a closure, compared in constant time, wiped when the last
-/// reference goes, and shown by no description, mirror or debugger summary.
+/// reference goes, and shown by no description, mirror or debugger summary. They lie in ``SecretMemory``, which no core
+/// dump holds.
 public final class SecretBytes: @unchecked Sendable {
     // Sendable: both properties are constants, and the memory is written in `init` alone, before any other
     // reference can exist.
@@ -21,8 +22,7 @@ public final class SecretBytes: @unchecked Sendable {
         count: Int, filledBy fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
     ) throws(Failure) {
         self.count = max(count, 0)
-        start = .allocate(byteCount: max(count, 1), alignment: 16)
-        start.initializeMemory(as: UInt8.self, repeating: 0, count: max(count, 1))
+        start = SecretMemory.allocateZeroed(max(count, 1))
         try fill(UnsafeMutableRawBufferPointer(start: start, count: self.count))
     }
 
@@ -35,10 +35,7 @@ public final class SecretBytes: @unchecked Sendable {
         }
     }
 
-    deinit {
-        OPENSSL_cleanse(start, max(count, 1))
-        start.deallocate()
-    }
+    deinit { SecretMemory.free(start) }
 
     /// Lends the bytes to `body`. The pointer is valid only until it returns.
     ///

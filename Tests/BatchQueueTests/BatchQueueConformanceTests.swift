@@ -39,6 +39,27 @@ import Testing
         #expect(progress.recordsTotal == 13 && progress.recordsDone == 13)
     }
 
+    @Test(arguments: QueueUnderTest.Kind.available) func aRangeByPlacesStaysOneOnAllItsWays(
+        kind: QueueUnderTest.Kind
+    ) async throws {
+        let queue = try await QueueUnderTest.make(kind)
+        try await queue.coordinator.beginSweep(oldRecords: 10)
+        let range = BatchRange(
+            table: "t", leaf: 1, kind: .blocks, first: ["(0,0)"], last: ["(7,65535)"], records: 10, rows: 10)
+        let cursor = EnumerationCursor(leaf: 1, kind: .blocks, after: ["(7,65535)"])
+        try await queue.coordinator.enqueue([range], cursor: cursor)
+        let lease = try #require(try await queue.worker.claim())
+        #expect(lease.range == range)
+        var half = range
+        half.last = ["(3,12)"]
+        #expect(try await queue.worker.split(lease, into: [half, range]) == .counted)
+        var again = try #require(try await queue.worker.claim())
+        #expect(again.range.kind == .blocks && again.range.first == ["(0,0)"])
+        _ = try await queue.worker.handBack(again, after: .zero, blockedSince: 1_234)
+        again = try #require(try await queue.worker.claim())
+        #expect(again.range.kind == .blocks)
+    }
+
     @Test(arguments: QueueUnderTest.Kind.available) func handedBackComesAgainLater(kind: QueueUnderTest.Kind)
         async throws
     {

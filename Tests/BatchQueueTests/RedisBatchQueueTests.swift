@@ -37,7 +37,8 @@ struct RedisBatchQueueTests {
     }
 
     @Test(arguments: [
-        "not JSON", "{}", "[]", "7", #"{"sequence":1}"#, #"{"generation":"0","sequence":1,"table":"t"}"#,
+        #"{"by":"blocks"}"#, "not JSON", "{}", "[]", "7", #"{"sequence":1}"#,
+        #"{"generation":"0","sequence":1,"table":"t"}"#,
         #"{"generation":"GENERATION","sequence":1,"table":"other","leaf":2,"first":["a"],"last":["z"],"n":1,"rows":1}"#,
         #"{"generation":"GENERATION","sequence":99,"table":"t"}"#, "LARGE",
     ])
@@ -94,10 +95,11 @@ struct RedisBatchQueueTests {
         await #expect(throws: GenerationLost.self) { try await queue.coordinator.progress() }
     }
 
-    @Test func aPushWhoseAnswerWasLostIsNotMadeTwice() async throws {
+    @Test(arguments: [BatchRange.Kind.ids, .blocks])
+    func aPushWhoseAnswerWasLostIsNotMadeTwice(kind: BatchRange.Kind) async throws {
         let queue = try await RedisQueueUnderTest.make()
         try await queue.coordinator.beginSweep(oldRecords: 10)
-        let cursor = EnumerationCursor(leaf: 7, after: ["b"])
+        let cursor = EnumerationCursor(leaf: 7, kind: kind, after: ["b"])
         try await queue.coordinator.enqueue([.sample(records: 10)], cursor: cursor)
         // A second coordinator of the same job goes on where the push left off.
         let successor = RedisQueueUnderTest.coordinator(queue.connection, queue.name, queue.job)

@@ -67,6 +67,13 @@ def server(server_directory):
         yield server
 
 
+@pytest.fixture(params=["default order", "physical order"])
+def either_order(request, monkeypatch):
+    """The test runs twice: by keys, as small tables are taken, and by places."""
+    if request.param == "physical order":
+        monkeypatch.setenv("REENCRYPT_TEST_ORDER", "physical")
+
+
 @pytest.fixture(scope="session")
 def kek_v1():
     return KeyEncryptionKey.generate("kek-v1")

@@ -224,6 +224,10 @@ class RotationTool:
 
     def start_command(self, *arguments, environment=None, user=None, stderr=None, report_path=None) -> ToolProcess:
         self._number += 1
+        # Where a test says nothing: the tool's own default, or what the test, or the whole session, runs in.
+        order = os.environ.get("REENCRYPT_TEST_ORDER")
+        if order and arguments[0] in ("run", "coordinator") and "--order" not in arguments:
+            arguments = (*arguments, "--order", order)
         process = ToolProcess(
             [str(binary_path()), *map(str, arguments)],
             self.environment() if environment is None else environment,

@@ -41,24 +41,28 @@ def assert_holds_exactly(database, table, expected, *keks):
 
 @pytest.mark.watchdog(600)
 @pytest.mark.parametrize(
-    ("table", "writes"),
+    ("table", "writes", "order"),
     [
-        (WrittenTable("bytea", partitioned=False), WRITES),
+        (WrittenTable("bytea", partitioned=False), WRITES, "auto"),
         # Rows that move between partitions while the tool locks them.
-        (WrittenTable("jsonb", partitioned=True), WRITES // 4),
+        (WrittenTable("jsonb", partitioned=True), WRITES // 4, "auto"),
+        # Rows that move between blocks, by every update.
+        (WrittenTable("bytea", partitioned=False), WRITES // 8, "physical"),
+        (WrittenTable("jsonb", partitioned=True), WRITES // 16, "physical"),
     ],
-    ids=["plain bytea", "partitioned jsonb"],
+    ids=["plain bytea", "partitioned jsonb", "plain bytea in place order", "partitioned jsonb in place order"],
 )
-def test_no_write_is_lost(database, tool, kek_v1, kek_v2, table, writes):
+def test_no_write_is_lost(database, tool, kek_v1, kek_v2, table, writes, order):
     rows = fill(database, table, kek_v1, range(ROWS))
     tool.write_catalog(table.catalog_entry)
     shapes = [(), ("--batch-size", 1000), ("--batch-size", 50, "--concurrency", 3), ("--batch-size", 300)]
+    in_order = ("--order", order)
     writers = ApplicationWriters(database.url, table, rows, kek_v2, kek_v1, old_share=0.1).start()
     try:
         exits = []
         while writers.concurrent_writes < writes and writers.all_alive:
             writers.observed(True)
-            outcome = tool.run(*shapes[len(exits) % len(shapes)], timeout=120).expect(0, 2)
+            outcome = tool.run(*shapes[len(exits) % len(shapes)], *in_order, timeout=120).expect(0, 2)
             writers.observed(False)
             exits.append(outcome.exit_code)
             assert outcome.report["records"]["failed"] == 0, outcome
@@ -72,7 +76,7 @@ def test_no_write_is_lost(database, tool, kek_v1, kek_v2, table, writes):
     assert 2 in exits, "the writers never kept a run from completing: too slow to show anything"
     assert_holds_exactly(database, table, expected, kek_v1, kek_v2)
 
-    tool.run().expect(0)
+    tool.run(*in_order).expect(0)
 
     assert_holds_exactly(database, table, expected, kek_v2)
     print(f"{concurrent_writes} writes during {len(exits)} runs")

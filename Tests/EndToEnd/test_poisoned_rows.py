@@ -149,6 +149,7 @@ def test_every_fault_has_a_reason_of_its_own(database, tool, kek_v1):
     assert keys["3"] == "kek-v1"
 
 
+@pytest.mark.usefixtures("either_order")
 def test_running_again_and_after_the_repair(database, tool, kek_v1, kek_v2):
     # Not those that leave a well-formed value under kek-v1 behind: alone of their key id, they would say that the
     # configured key is another, which is refused at the start.
@@ -169,6 +170,7 @@ def test_running_again_and_after_the_repair(database, tool, kek_v1, kek_v2):
     table.assert_opens_with(kek_v2)
 
 
+@pytest.mark.usefixtures("either_order")
 @pytest.mark.parametrize("batch_size", [1, 10, 1000])
 def test_neighbours_of_the_poisoned_are_done_at_any_batch_size(database, tool, kek_v1, kek_v2, batch_size):
     table = SecretsTable(database).create()
@@ -179,6 +181,7 @@ def test_neighbours_of_the_poisoned_are_done_at_any_batch_size(database, tool, k
     assert outcome.report["records"]["failed"] == 20
 
 
+@pytest.mark.usefixtures("either_order")
 def test_the_ids_of_composite_keys_are_lists(database, tool, kek_v1):
     database.execute("CREATE TABLE secrets (tenant_id int, id uuid, secret text, PRIMARY KEY (tenant_id, id))")
     identity = "8b0c5bd2-7f0e-4c4b-9d4c-0c9f6a2f4f11"

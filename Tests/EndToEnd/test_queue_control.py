@@ -166,6 +166,7 @@ def test_failures_and_retry(queue, queue_tool, held, table, kek_v1, kek_v2):
 # MARK: coordinators
 
 
+@pytest.mark.usefixtures("either_order")
 def test_a_second_coordinator_takes_over_from_a_killed_one(queue, queue_tool, held, table, kek_v2):
     coordinator, application = held
     second = queue_tool.coordinator(*SMALL)

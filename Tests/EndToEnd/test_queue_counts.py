@@ -86,6 +86,7 @@ def test_dropped_acknowledgements(queue, queue_tool, tables, kek_v1, kek_v2):
     assert sum(one["stale"] for one in tallies) == 0
 
 
+@pytest.mark.usefixtures("either_order")
 def test_workers_killed_between_commit_and_acknowledgement(queue, queue_tool, tables, kek_v1, kek_v2):
     caught = []
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from envelope_reference import seal
+from queue_equations import COUNTERS, broken_equations
 from queue_fixtures import *  # noqa: F403
 from queue_process import RUNNING, numbered
 from resp_client import RedisAway, RedisClient, fields
@@ -16,27 +17,10 @@ from secrets_table import SecretsTable
 from waiting import wait_until
 
 SAMPLE_SECONDS = 0.01
-COUNTERS = [
-    "records_total", "records_done", "records_rewrapped", "records_superseded", "records_failed", "failures_total",
-    "batches_total", "batches_done", "batches_pending", "batches_leased", "batches_delayed", "batches_dead",
-]  # fmt: skip
 ALL_FIELDS = COUNTERS + [
     "job", "state", "paused", "throttled", "target_key", "mode", "sweep", "tables", "records_per_second",
     "eta_seconds", "workers", "enumeration_done", "started_at", "updated_at", "finished_at",
 ]  # fmt: skip
-
-
-def broken_equations(p, name) -> list:
-    outstanding = p["batches_pending"] + p["batches_leased"] + p["batches_delayed"]
-    checks = {
-        "done = rewrapped + superseded + failed":
-            p["records_done"] == p["records_rewrapped"] + p["records_superseded"] + p["records_failed"],
-        "done <= total": p["records_done"] <= p["records_total"],
-        "batches add up": p["batches_total"] == p["batches_done"] + outstanding + p["batches_dead"],
-        "failures_total = records_failed": p["failures_total"] == p["records_failed"],
-        "no counter is negative": all(p[counter] >= 0 for counter in COUNTERS),
-    }  # fmt: skip
-    return [f"{name}: {what}: {p}" for what, holds in checks.items() if not holds]
 
 
 class Sampler:

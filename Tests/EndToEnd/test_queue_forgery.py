@@ -202,6 +202,40 @@ def test_a_forger_who_writes_everything_reaches_no_other_table(
     queue_tool.verify().expect(0)
 
 
+NO_PLACES = "no places in a table"
+NO_RANGE = "no range"
+
+
+@pytest.mark.watchdog(60)
+@pytest.mark.parametrize(
+    ("forged", "reason"),
+    [
+        ({"by": "blocks"}, NO_PLACES),  # with ids for ends
+        ({"by": "blocks", "first": ["(0,0)'; --"]}, NO_PLACES),
+        ({"by": "blocks", "first": ["(0,0)"], "last": ["(4294967296,0)"]}, NO_PLACES),
+        ({"by": "blocks", "first": ["(0,0)", "(1,0)"], "last": ["(2,0)"]}, NO_PLACES),
+        ({"by": "blocks", "first": [], "last": []}, NO_PLACES),
+        ({"by": "galaxies"}, NO_RANGE),
+        ({"by": 7}, NO_RANGE),
+        ({"by": "blocks", "first": ["(9,0)"], "last": ["(0,0)"]}, None),
+        ({"by": "blocks", "first": ["(0,0)"], "last": ["(4294967295,65535)"]}, None),
+        ({"by": "blocks", "first": ["(4294967295,1)"], "last": ["(4294967295,1)"]}, None),
+    ],
+)
+def test_forged_places_are_given_up_or_harmless(queue, queue_tool, own_tables, victim, kek_v2, forged, reason):
+    """What is no place never reaches the server; any place of a table of the catalog may be worked on."""
+    before = (victim.stored(), victim.versions())
+    outcome = run_with_booked(
+        queue, queue_tool, lambda good: [(changed(good, **forged), own_tables[0].catalog_name)], timeout=30
+    )
+    assert outcome.exit_code == 0, outcome
+    assert (victim.stored(), victim.versions()) == before
+    for table in own_tables:
+        table.assert_opens_with(kek_v2)
+    reasons = [entry["reason"] for entry in queue.failures().values()]
+    assert [reason in said for said in reasons] == ([True] if reason else []), reasons
+
+
 @pytest.mark.watchdog(60)
 def test_ids_that_are_none_do_not_stop_the_job(queue, queue_tool, own_tables, kek_v2):
     """The server refuses the value; the batch must not go round for ever."""

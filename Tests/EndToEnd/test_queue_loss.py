@@ -36,6 +36,7 @@ def assert_completed(job, queue, queue_tool, tables, kek_v1, kek_v2):
     tables.assert_opens_with(kek_v2)
 
 
+@pytest.mark.usefixtures("either_order")
 def test_everything_is_flushed(queue, queue_tool, job, tables, kek_v1, kek_v2):
     queue.wait_until_done(tables.records // 4)
     before = queue.progress()

@@ -46,6 +46,7 @@ func useKeys() throws {
     _ = readLineOfBytes()
 }
 
+precondition(SecretMemory.takeOverOpenSSL(), "OpenSSL was in use already")
 try useKeys()
 say("released")
 _ = readLineOfBytes()

@@ -31,6 +31,9 @@ build_packages=(libpq-dev libssl-dev libhiredis-dev pkg-config)
 # What the private servers and the Python parts (loader, independent tests) need.
 service_packages=(postgresql redis-server python3-psycopg2 python3-cryptography)
 
+# What the fault run adds: a pooler to be refused, clocks that jump.
+chaos_packages=(pgbouncer libfaketime)
+
 # require_swift: the toolchain is the one thing that is not installed here.
 require_swift() {
     command -v swift >/dev/null && return 0

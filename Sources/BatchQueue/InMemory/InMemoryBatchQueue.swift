@@ -73,13 +73,7 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     package func bury(_ lease: Lease, reason: String) throws -> AcknowledgeAnswer {
         let answer = ledger.bury(lease)
         if answer == .counted {
-            let ids =
-                lease.range.first.joined(separator: ", ") + " … " + lease.range.last.joined(separator: ", ")
-            try record([
-                RecordFailure(
-                    table: lease.range.table, id: [ids], column: "*", keyID: nil,
-                    reason: "\(lease.range.records) records: \(reason)")
-            ])
+            try record([RecordFailure(buried: lease.range, reason: reason, canBeRetried: false)])
         }
         wakeAll()
         return answer

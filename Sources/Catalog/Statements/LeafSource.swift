@@ -6,8 +6,13 @@ struct LeafSource {
     private let columns: [EncryptedColumn]
     private let targetKeyID: String
     private let knownKeyIDs: [String]
+    private let byPlace: Bool
 
-    init(_ table: EncryptedTable, _ leaf: Leaf, targetKeyID: String, knownKeyIDs: [String]) {
+    /// - Parameter byPlace: ranges lie between two places (`ctid`) rather than between two ids.
+    init(
+        _ table: EncryptedTable, _ leaf: Leaf, targetKeyID: String, knownKeyIDs: [String], byPlace: Bool
+    ) {
+        self.byPlace = byPlace
         self.leaf = leaf.sqlName
         self.idColumns = table.idColumns
         self.rangeColumns = leaf.rangeColumns
@@ -19,7 +24,7 @@ struct LeafSource {
     var lockOld: String {
         """
         SELECT t.ctid, \(columns.map(valueUnlessCurrent).joined(separator: ", ")) FROM ONLY \(leaf) AS t \
-        WHERE \(inRange) AND \(holdsOld) ORDER BY \(order) FOR NO KEY UPDATE SKIP LOCKED
+        WHERE \(inRange) AND \(holdsOld)\(byPlace ? "" : " ORDER BY " + order) FOR NO KEY UPDATE SKIP LOCKED
         """
     }
 
@@ -31,18 +36,17 @@ struct LeafSource {
     }
 
     var readOldWithIDs: String {
-        let ids = (rangeColumns + idColumns).map { "t.\(SQLIdentifier.quoted($0.name))::text" }
+        let ids = idColumns.map { "t.\(SQLIdentifier.quoted($0.name))::text" }
         return """
-            SELECT \((ids + columns.map(valueUnlessCurrent)).joined(separator: ", ")) \
+            SELECT \((ends + ids + columns.map(valueUnlessCurrent)).joined(separator: ", ")) \
             FROM ONLY \(leaf) AS t WHERE \(inRange) AND \(holdsOld) ORDER BY \(order)
             """
     }
 
     /// Reads no value: what makes a value unreadable must not keep its range from being cut.
     var readIDs: String {
-        let ids = rangeColumns.map { "t.\(SQLIdentifier.quoted($0.name))::text" }
         return
-            "SELECT \(ids.joined(separator: ", ")) FROM ONLY \(leaf) AS t WHERE \(inRange) ORDER BY \(order)"
+            "SELECT \(ends.joined(separator: ", ")) FROM ONLY \(leaf) AS t WHERE \(inRange) ORDER BY \(order)"
     }
 
     var update: String {
@@ -104,6 +108,38 @@ struct LeafSource {
             """
     }
 
+    /// `$1`, `$2`: first and last block. Each block is a scan of its own, so that the server need not take a
+    /// row's `ctid` apart.
+    var blockCounts: String {
+        let notCurrent = columns.map { predicate($0).isNeitherNullNorLabelled(targetKeyID) }
+        let all = notCurrent.map { columns.count == 1 ? "count(*)" : "count(*) FILTER (WHERE \($0))" }
+        let labelled = zip(columns, notCurrent).map { column, notCurrent in
+            let labels = knownKeyIDs.map { predicate(column).isLabelled($0) }
+            return labels.isEmpty
+                ? "0" : "count(*) FILTER (WHERE \(notCurrent) AND (\(labels.joined(separator: " OR "))))"
+        }
+        let old = labelled.joined(separator: " + ")
+        return """
+            SELECT b.block, s.n, s.old, s.held - s.old FROM generate_series($1, $2) AS b(block), \
+            LATERAL (SELECT count(*) AS n, \(old) AS old, \(all.joined(separator: " + ")) AS held \
+            FROM ONLY \(leaf) AS t WHERE t.ctid >= ('(' || b.block || ',0)')::tid \
+            AND t.ctid <= ('(' || b.block || ',65535)')::tid AND \(holdsOld)) AS s \
+            WHERE s.n > 0 ORDER BY b.block
+            """
+    }
+
+    /// `$1`, `$2`: first and last place.
+    var readUnlabelled: String {
+        let cells = columns.indices.map { "c\($0)" }
+        let states = zip(columns, cells).map { "\(state($0, vouched: "NULL")) AS \($1)" }
+        return """
+            SELECT p.ctid, \(cells.map { "p." + $0 }.joined(separator: ", ")) \
+            FROM (SELECT t.ctid, \(states.joined(separator: ", ")) FROM ONLY \(leaf) AS t \
+            WHERE \(inRange) OFFSET 0) AS p \
+            WHERE \(cells.map { "p.\($0) IS NOT NULL" }.joined(separator: " OR ")) ORDER BY p.ctid
+            """
+    }
+
     // MARK: Parts
 
     private func predicate(_ column: EncryptedColumn) -> LabelPredicate {
@@ -118,11 +154,13 @@ struct LeafSource {
         return "CASE WHEN \(predicate.isNeitherNullNorLabelled(targetKeyID)) THEN \(value) END"
     }
 
-    private func state(_ column: EncryptedColumn) -> String {
+    /// - Parameter vouched: what stands for an old value that SQL recognises.
+    private func state(_ column: EncryptedColumn, vouched: String? = nil) -> String {
         let predicate = predicate(column)
+        let vouched = vouched ?? predicate.emptyParsable
         let labels = knownKeyIDs.map { predicate.isLabelled($0) }
         let old =
-            labels.isEmpty ? "" : "WHEN \(labels.joined(separator: " OR ")) THEN \(predicate.emptyParsable) "
+            labels.isEmpty ? "" : "WHEN \(labels.joined(separator: " OR ")) THEN \(vouched) "
         return """
             CASE WHEN \(predicate.isNeitherNullNorLabelled(targetKeyID)) THEN CASE \(old)\
             WHEN true THEN \(predicate.parsable) END END
@@ -135,11 +173,19 @@ struct LeafSource {
             + ")"
     }
 
+    /// What a range's ends are made of, as text.
+    private var ends: [String] {
+        byPlace ? ["t.ctid::text"] : rangeColumns.map { "t.\(SQLIdentifier.quoted($0.name))::text" }
+    }
+
     private var order: String {
-        rangeColumns.map { "t.\(SQLIdentifier.quoted($0.name))" + collation($0) }.joined(separator: ", ")
+        if byPlace { return "t.ctid" }
+        return rangeColumns.map { "t.\(SQLIdentifier.quoted($0.name))" + collation($0) }.joined(
+            separator: ", ")
     }
 
     private var inRange: String {
+        if byPlace { return "t.ctid >= $1::text::tid AND t.ctid <= $2::text::tid" }
         let row = row(rangeColumns)
         let last = bound(startingAt: 1 + rangeColumns.count)
         return "\(row) >= \(bound(startingAt: 1)) AND \(row) <= \(last)"

@@ -13,8 +13,10 @@ package final class Coordinator: Sendable {
         /// Rows a range; nil adapts.
         package var batchSize: Int?
         package var allowsUnknownKeys: Bool
+        package var order: RowOrder
 
-        package init(batchSize: Int?, allowsUnknownKeys: Bool) {
+        package init(batchSize: Int?, allowsUnknownKeys: Bool, order: RowOrder = .auto) {
+            self.order = order
             self.batchSize = batchSize
             self.allowsUnknownKeys = allowsUnknownKeys
         }
@@ -82,7 +84,12 @@ package final class Coordinator: Sendable {
         var resumes = resuming
         do {
             while latest.oldRecords(target: target) > 0 {
-                try await sweep(latest.oldRecords(target: target), resuming: resumes)
+                // A row that moves may escape a sweep in physical order, never one by its key.
+                let order = policy.hasStalled ? .key : options.order
+                if order != options.order {
+                    logger.info("The next sweep goes in key order: the last one left as many as it found")
+                }
+                try await sweep(latest.oldRecords(target: target), order, resuming: resumes)
                 resumes = false
                 if Task.isCancelled { return try await result(.stopped, before, nil) }
                 try await steadily { try await queue.beginVerification() }
@@ -124,13 +131,13 @@ package final class Coordinator: Sendable {
 
     // MARK: Sweeps
 
-    private func sweep(_ oldRecords: Int, resuming: Bool) async throws {
+    private func sweep(_ oldRecords: Int, _ order: RowOrder, resuming: Bool) async throws {
         if !resuming { try await queue.beginSweep(oldRecords: oldRecords) }
         let done = try await steadily { try await queue.progress().recordsDone }
         pace.withLock { $0.meter.beginSweep(oldRecords: oldRecords, done: done) }
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
-                try await self.enumerateAndDrain(resuming: resuming)
+                try await self.enumerateAndDrain(order, resuming: resuming)
                 return true
             }
             group.addTask {
@@ -158,12 +165,12 @@ package final class Coordinator: Sendable {
     }
 
     /// Enumerates and waits until everything is done, from the start again whenever the queue lost data.
-    private func enumerateAndDrain(resuming: Bool) async throws {
+    private func enumerateAndDrain(_ order: RowOrder, resuming: Bool) async throws {
         var cursor = resuming ? try await queue.cursor() : nil
         while !Task.isCancelled {
             do {
                 let enumerator = Enumerator(
-                    plan: plan, queue: queue, connection: connection, logger: logger,
+                    plan: plan, queue: queue, connection: connection, logger: logger, order: order,
                     rangeRows: { self.pace.withLock { $0.sizer.rows } },
                     window: { self.pace.withLock { $0.window } })
                 try await enumerator.enumerate(from: cursor)

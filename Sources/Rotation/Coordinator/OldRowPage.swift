@@ -3,15 +3,18 @@ import Catalog
 import Envelope
 import Postgres
 
-/// One page of an enumeration: the rows behind a cursor that hold old values, cut into ranges.
+/// One page of an enumeration: the rows behind a cursor that hold old values, cut into ranges. The cursor is an id
+/// here, a place in `OldRowPage+Blocks.swift`.
 struct OldRowPage: Sendable {
     let ranges: [BatchRange]
     /// Where the next page starts; nil behind the last row.
     let next: [String]?
-    /// The last row given, where the page has none behind it; nil for an empty page.
+    /// The last row given, or the last place, where the page has none behind it; nil for an empty page.
     let last: [String]?
     /// What the page cost in transfer.
     let bytes: Int
+
+    static let empty = OldRowPage(ranges: [], next: nil, last: nil, bytes: 0)
 
     /// Reads a page. Values whose label the server cannot vouch for are parsed here.
     static func read(
@@ -31,7 +34,7 @@ struct OldRowPage: Sendable {
                 if value.isEmpty || !isCurrent(value, target) { old += 1 }
             }
             if old > 0 {
-                builder.add(records: old) { (0..<idCount).map { result.string(row, 1 + $0) ?? "" } }
+                builder.addRow(records: old) { (0..<idCount).map { result.string(row, 1 + $0) ?? "" } }
             }
         }
         let end = result.rowCount - 1
@@ -41,50 +44,11 @@ struct OldRowPage: Sendable {
             ranges: builder.finish(), next: isFull ? last : nil, last: last, bytes: bytes)
     }
 
-    private static func isCurrent(_ value: UnsafeRawBufferPointer, _ target: KeyIDBytes) -> Bool {
+    static func isCurrent(_ value: UnsafeRawBufferPointer, _ target: KeyIDBytes) -> Bool {
         do throws(EnvelopeError) {
             return try ParsedEnvelope(parsing: value).hasKeyID(target)
         } catch {
             return false
         }
-    }
-}
-
-/// Collects rows in id order into ranges of at most `rangeRows`. Ids are read for a range's ends alone.
-private struct RangeBuilder {
-    private let table: String
-    private let leaf: UInt32
-    private let rangeRows: Int
-    private var ranges: [BatchRange] = []
-    private var open: BatchRange?
-    private var readLastID: (() -> [String])?
-
-    init(table: String, leaf: UInt32, rangeRows: Int) {
-        self.table = table
-        self.leaf = leaf
-        self.rangeRows = rangeRows
-    }
-
-    mutating func add(records: Int, id: @escaping () -> [String]) {
-        if open == nil {
-            open = BatchRange(table: table, leaf: leaf, first: id(), last: [], records: 0, rows: 0)
-        }
-        open?.records += records
-        open?.rows += 1
-        readLastID = id
-        if let rows = open?.rows, rows >= rangeRows { close() }
-    }
-
-    mutating func finish() -> [BatchRange] {
-        close()
-        return ranges
-    }
-
-    private mutating func close() {
-        guard var range = open, let readLastID else { return }
-        range.last = readLastID()
-        ranges.append(range)
-        open = nil
-        self.readLastID = nil
     }
 }

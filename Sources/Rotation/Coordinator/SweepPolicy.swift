@@ -10,6 +10,9 @@ package struct SweepPolicy: Sendable {
     private var lowest: Int
     private var sweepsWithoutFall = 0
 
+    /// The last sweep left as many as there were.
+    var hasStalled: Bool { sweepsWithoutFall > 0 }
+
     /// - Parameter oldRecords: old records by the census before the first sweep.
     package init(oldRecords: Int) {
         lowest = oldRecords

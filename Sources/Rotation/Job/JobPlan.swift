@@ -1,3 +1,4 @@
+package import BatchQueue
 package import Catalog
 package import Envelope
 
@@ -28,7 +29,9 @@ package struct JobPlan: Sendable {
             for leaf in table.leaves {
                 leaves[leaf.oid] = PlannedLeaf(
                     table: table, leaf: leaf,
-                    statements: LeafStatements(table, leaf, targetKeyID: target, knownKeyIDs: known))
+                    byID: LeafStatements(table, leaf, targetKeyID: target, knownKeyIDs: known),
+                    byPlace: LeafStatements(
+                        table, leaf, targetKeyID: target, knownKeyIDs: known, byPlace: true))
             }
         }
         self.leaves = leaves
@@ -46,5 +49,33 @@ package struct JobPlan: Sendable {
 package struct PlannedLeaf: Sendable {
     package let table: EncryptedTable
     package let leaf: Leaf
+    /// The set for the kind of range at hand.
     package let statements: LeafStatements
+    private let byPlace: LeafStatements
+
+    init(table: EncryptedTable, leaf: Leaf, byID: LeafStatements, byPlace: LeafStatements) {
+        self.table = table
+        self.leaf = leaf
+        statements = byID
+        self.byPlace = byPlace
+    }
+
+    /// The leaf with the statements for ranges of a kind.
+    package func ranged(by kind: BatchRange.Kind) -> PlannedLeaf {
+        kind == .ids
+            ? self : PlannedLeaf(table: table, leaf: leaf, byID: byPlace, byPlace: byPlace)
+    }
+
+    /// Why a range's ends are none of this leaf's; nil where they may be.
+    func defect(of range: BatchRange) -> String? {
+        let ends = [range.first, range.last]
+        switch range.kind {
+        case .ids:
+            let fits = ends.allSatisfy { $0.count == leaf.rangeColumns.count }
+            return fits ? nil : "the range's ids do not fit the table's id columns"
+        case .blocks:
+            let areTold = ends.allSatisfy { $0.count == 1 && RowPlace($0[0]) != nil }
+            return areTold ? nil : "the range's ends are no places in a table"
+        }
+    }
 }

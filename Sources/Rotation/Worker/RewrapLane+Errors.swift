@@ -36,12 +36,12 @@ extension RewrapLane {
                 row.oldColumns.map { column, keyID in
                     RecordFailure(
                         table: leaf.table.name, id: row.id, column: leaf.table.columns[column].name,
-                        keyID: keyID, reason: reason, range: Self.range(of: leaf, row.rangeID))
+                        keyID: keyID, reason: reason, range: Self.range(of: leaf, id: row.id))
                 }
             }
             return .done(BatchResult(rewrapped: 0, failures: failures))
         }
-        return .split(RangeSplit.halves(of: lease.range, rows.map { ($0.rangeID, $0.oldColumns.count) }))
+        return .split(RangeSplit.halves(of: lease.range, rows.map { ($0.end, $0.oldColumns.count) }))
     }
 
     /// Cuts a range whose values cannot be read, by its ids alone; the part that is left as a single row, or whose

@@ -58,22 +58,22 @@ extension RewrapLane {
                 ids[Array(ctid)] = leaf.table.idColumns.indices.map { answer.string(row, $0 + 1) ?? "" }
             }
         }
-        // The catalog's order of the id columns and the index's may differ.
-        let order = leaf.leaf.rangeColumns.map { column in
-            leaf.table.idColumns.firstIndex { $0.name == column.name } ?? 0
-        }
         return failures.map { failure in
             let id = locked.bytes(failure.row, 0).flatMap { ids[Array($0)] } ?? []
             return RecordFailure(
                 table: leaf.table.name, id: id, column: leaf.table.columns[failure.column].name,
                 keyID: failure.keyID, reason: failure.reason,
-                range: id.isEmpty ? nil : Self.range(of: leaf, order.map { id[$0] }))
+                range: id.isEmpty ? nil : Self.range(of: leaf, id: id))
         }
     }
 
-    /// One row as a range.
-    static func range(of leaf: PlannedLeaf, _ rangeID: [String]) -> BatchRange {
-        BatchRange(
+    /// One row as a range, by its id, which stays when the row moves.
+    /// - Parameter id: in the catalog's order, which may differ from the index's.
+    static func range(of leaf: PlannedLeaf, id: [String]) -> BatchRange {
+        let rangeID = leaf.leaf.rangeColumns.map { column in
+            id[leaf.table.idColumns.firstIndex { $0.name == column.name } ?? 0]
+        }
+        return BatchRange(
             table: leaf.table.name, leaf: leaf.leaf.oid, first: rangeID, last: rangeID, records: 1, rows: 1)
     }
 
@@ -91,7 +91,8 @@ extension RewrapLane {
     }
 
     struct OldRow {
-        let rangeID: [String]
+        /// What a range's end at this row is.
+        let end: [String]
         let id: [String]
         /// Columns that hold an old value, with the key id it claims.
         let oldColumns: [(column: Int, keyID: String?)]
@@ -103,18 +104,19 @@ extension RewrapLane {
         guard let rewriter else { return [] }
         setParameters(to: range)
         let result = try session.query(leaf.statements.readOldWithIDs, &parameters)
-        let ids = leaf.statements.idCount
+        let (ends, ids) = (leaf.statements.endCount, leaf.statements.idCount)
         return (0..<result.rowCount).compactMap { row in
             var old: [(column: Int, keyID: String?)] = []
             for (index, column) in leaf.table.columns.enumerated() {
-                if let value = result.bytes(row, 2 * ids + index), !rewriter.isCurrent(value, column.type) {
+                if let value = result.bytes(row, ends + ids + index), !rewriter.isCurrent(value, column.type)
+                {
                     old.append((index, rewriter.label(of: value, column.type)))
                 }
             }
             if old.isEmpty { return nil }
             return OldRow(
-                rangeID: (0..<ids).map { result.string(row, $0) ?? "" },
-                id: (0..<ids).map { result.string(row, ids + $0) ?? "" }, oldColumns: old)
+                end: (0..<ends).map { result.string(row, $0) ?? "" },
+                id: (0..<ids).map { result.string(row, ends + $0) ?? "" }, oldColumns: old)
         }
     }
 
@@ -124,7 +126,7 @@ extension RewrapLane {
         setParameters(to: range)
         let result = try session.query(leaf.statements.readIDs, &parameters)
         return (0..<result.rowCount).map { row in
-            (0..<leaf.statements.idCount).map { result.string(row, $0) ?? "" }
+            (0..<leaf.statements.endCount).map { result.string(row, $0) ?? "" }
         }
     }
 

@@ -104,12 +104,10 @@ package actor RewrapLane {
         of lease: Lease, _ cost: inout BatchCost, _ readAhead: (PostgresSession) throws -> Void
     ) -> RangeOutcome {
         let range = lease.range
-        guard let leaf = plan.leaf(range.leaf, of: range.table) else {
+        guard let leaf = plan.leaf(range.leaf, of: range.table)?.ranged(by: range.kind) else {
             return .bury(reason: "the range names a table that is not in this catalog")
         }
-        guard range.first.count == leaf.statements.idCount, range.last.count == leaf.statements.idCount else {
-            return .bury(reason: "the range's ids do not fit the table's id columns")
-        }
+        if let defect = leaf.defect(of: range) { return .bury(reason: defect) }
         do {
             if stop.withLock({ $0.isStopping }) {
                 endSession()

@@ -18,6 +18,8 @@ struct TransactionSettings {
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "10s"),
         ("plan_cache_mode", "force_generic_plan"),
+        // A generic plan over a large table looks costly enough to be compiled, each time it runs.
+        ("jit", "off"),
     ]
 
     /// First statement of the transaction: settings, the table's gate, and which server process this is.

@@ -23,6 +23,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     @Option(help: "rewrap: only the data keys; reencrypt: the data too, after a key was compromised.")
     var mode: RotationMode = .rewrap
 
+    @OptionGroup var orders: OrderOptions
+
     @Flag(help: "Leave records under key ids that are not configured as failed records, rather than refuse.")
     var allowUnknownKeys = false
 
@@ -51,7 +53,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
             settings.log(to: logger)
             let coordination = Coordination(
                 settings: settings, redis: redis, queue: queue.queue, mode: mode,
-                options: Coordinator.Options(batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys),
+                options: Coordinator.Options(
+                    batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order),
                 expectedKeyIDs: Set(expectCheckValue.map(\.keyID)), logger: logger)
             let (code, signal) = try await StopSignals.run(logger) { try await coordination.run() }
             if let code {

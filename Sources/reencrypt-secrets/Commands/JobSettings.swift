@@ -22,10 +22,10 @@ struct JobSettings: Sendable {
         file = try catalog.load(environment)
         database = try ConnectionSettings(
             url: environment.string("DATABASE_URL"), applicationName: applicationName)
-        Environment.wipe(["DATABASE_URL"])
     }
 
     func log(to logger: Logger) {
+        ProcessHardening.logUnlockedMemory(to: logger)
         logger.info("Encryption service initialized. Primary key: \(keyring.primary.id)")
         logger.info("Available keys: \(keyring.ids.map(\.description))")
         logger.info(

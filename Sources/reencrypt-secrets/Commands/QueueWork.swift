@@ -150,6 +150,7 @@ struct QueueWork {
             } catch {
                 return
             }
+            ProcessHardening.logUnlockedMemory(to: logger)
             let tally = await queue.tally
             if tally.refusedMessages > last.refusedMessages {
                 logger.warning(

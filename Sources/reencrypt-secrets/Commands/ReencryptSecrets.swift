@@ -26,6 +26,7 @@ struct ReencryptSecrets: AsyncParsableCommand {
 
     /// Without `/proc` the arguments cannot be read, and a program whose default is to rotate must not guess.
     static func main() async {
+        ProcessHardening.begin()
         guard !CommandLine.arguments.isEmpty else {
             Console.shared.writeLine("error: the command line cannot be read; is /proc mounted?")
             Glibc.exit(1)

@@ -33,6 +33,8 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "rewrap: only the data keys; reencrypt: the data too, after a key was compromised.")
     var mode: RotationMode = .rewrap
 
+    @OptionGroup var orders: OrderOptions
+
     @Flag(help: "Leave records under key ids that are not configured as failed records, rather than refuse.")
     var allowUnknownKeys = false
 
@@ -79,7 +81,8 @@ struct RunCommand: AsyncParsableCommand {
             } else {
                 try await job.rotate(
                     settings.file, expected, lanes: concurrency,
-                    Coordinator.Options(batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys))
+                    Coordinator.Options(
+                        batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order))
             }
         }
     }

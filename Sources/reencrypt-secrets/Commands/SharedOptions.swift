@@ -54,7 +54,6 @@ struct QueueOptions: ParsableArguments {
                 "no queue: set REDIS_URL, such as redis://user:password@host:6379/0 "
                     + "(rediss:// for TLS, unix:// for a socket, redis+sentinel:// for Sentinel)")
         }
-        Environment.wipe(["REDIS_URL"])
         return RedisConnection(try RedisSettings(url: url, clientName: clientName))
     }
 }

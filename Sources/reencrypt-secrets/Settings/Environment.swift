@@ -5,9 +5,18 @@ import Glibc
 /// by a `.env` file in the working directory. Keys and addresses never come by argument.
 struct Environment {
     private let dotEnv: DotEnvFile
+    /// The secrets that came as variables, which are gone from the environment.
+    private let taken: [String: SecretBytes]
 
+    /// The variables that hold keys or passwords. libpq's `PGPASSWORD` is not among them: libpq reads it again at
+    /// each connection.
+    static let secretNames = [KeySettings.primary, KeySettings.previous, "DATABASE_URL", "REDIS_URL"]
+
+    /// Takes the secrets out of the environment block, where `/proc` and a core dump would show them.
+    ///
     /// - Parameter directory: where `.env` is looked for.
     init(directory: String = ".") throws(SettingsError) {
+        taken = Self.takeSecrets()
         dotEnv = try DotEnvFile(path: directory + "/.env")
         adoptLibPQVariables()
     }
@@ -16,16 +25,17 @@ struct Environment {
     func withSecret<R>(
         _ name: String, _ body: (UnsafeRawBufferPointer?) throws -> R
     ) throws -> R {
-        if let source = try source(of: name, value: Self.variable(name), file: Self.variable(name + "_FILE"))
-        {
-            return try source.read(body)
-        }
-        return try dotEnv.withValue(of: name) { value in
-            try dotEnv.withValue(of: name + "_FILE") { file in
-                guard let source = try source(of: name, value: value, file: file) else {
-                    return try body(nil)
-                }
+        try withVariable(name) { value in
+            if let source = try source(of: name, value: value, file: Self.variable(name + "_FILE")) {
                 return try source.read(body)
+            }
+            return try dotEnv.withValue(of: name) { value in
+                try dotEnv.withValue(of: name + "_FILE") { file in
+                    guard let source = try source(of: name, value: value, file: file) else {
+                        return try body(nil)
+                    }
+                    return try source.read(body)
+                }
             }
         }
     }
@@ -39,13 +49,18 @@ struct Environment {
         }
     }
 
-    /// Overwrites a variable in the environment block, where `/proc` and a core dump would show it.
-    static func wipe(_ names: [String]) {
-        for name in names {
+    private static func takeSecrets() -> [String: SecretBytes] {
+        var taken: [String: SecretBytes] = [:]
+        for name in secretNames {
             guard let value = getenv(name) else { continue }
-            explicit_bzero(value, strlen(value))
+            let count = strlen(value)
+            taken[name] = SecretBytes(count: count) {
+                $0.copyMemory(from: UnsafeRawBufferPointer(start: value, count: count))
+            }
+            explicit_bzero(value, count)
             unsetenv(name)
         }
+        return taken
     }
 
     private enum Source {
@@ -74,6 +89,12 @@ struct Environment {
         case (_?, _?):
             throw SettingsError("\(name) and \(name)_FILE are both set; unset one of them")
         }
+    }
+
+    private func withVariable<R>(_ name: String, _ body: (UnsafeRawBufferPointer?) throws -> R) rethrows -> R
+    {
+        guard let secret = taken[name] else { return try body(Self.variable(name)) }
+        return try secret.withUnsafeBytes { try body($0) }
     }
 
     private static func variable(_ name: String) -> UnsafeRawBufferPointer? {

@@ -5,10 +5,9 @@ enum KeySettings {
     static let primary = "SECRETS_ENCRYPTION_KEY"
     static let previous = "SECRETS_ENCRYPTION_KEY_PREVIOUS"
 
-    /// Reads the keys, then overwrites them in the environment.
+    /// Reads the keys.
     static func keyring(_ environment: Environment) throws -> Keyring {
-        defer { Environment.wipe([primary, previous]) }
-        return try environment.withSecret(primary) { primaryValue in
+        try environment.withSecret(primary) { primaryValue in
             guard let primaryValue else {
                 throw SettingsError(
                     "no primary key: set \(primary) or \(primary)_FILE to <key id>:<base64 of 32 bytes>; "

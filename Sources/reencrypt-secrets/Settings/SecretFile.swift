@@ -19,14 +19,25 @@ enum SecretFile {
         // A pipe says it is empty: it may be filled up to the limit.
         let size = status.st_size > 0 ? Int(status.st_size) : 65_536
         guard size <= largest else { throw SettingsError("the \(what) \(path) is larger than 1 MiB") }
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 16)
-        defer {
-            if let start = buffer.baseAddress { explicit_bzero(start, size) }
-            buffer.deallocate()
-        }
         var count = 0
-        while count < size {
-            let got = Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, size - count)
+        let contents = try SecretBytes(count: size) { (buffer) throws(SettingsError) in
+            count = try fill(buffer, from: descriptor, path, what)
+        }
+        if count == size { return contents }
+        return contents.withUnsafeBytes { contents in
+            SecretBytes(count: count) {
+                $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: contents[..<count]))
+            }
+        }
+    }
+
+    /// - Returns: How many bytes the file had.
+    private static func fill(
+        _ buffer: UnsafeMutableRawBufferPointer, from descriptor: Int32, _ path: String, _ what: String
+    ) throws(SettingsError) -> Int {
+        var count = 0
+        while count < buffer.count {
+            let got = Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, buffer.count - count)
             if got < 0 && errno == EINTR { continue }
             guard got >= 0 else {
                 throw SettingsError("the \(what) \(path) cannot be read: \(String(cString: strerror(errno)))")
@@ -34,8 +45,6 @@ enum SecretFile {
             if got == 0 { break }
             count += got
         }
-        return SecretBytes(count: count) { target in
-            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-        }
+        return count
     }
 }

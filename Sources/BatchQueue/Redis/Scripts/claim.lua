@@ -6,25 +6,29 @@ reap()
 release_due()
 local p = redis.call('HMGET', PROGRESS, 'state', 'paused', 'throttled', 'job')
 local reply = { p[1] or '', p[2] or '0', p[3] or '', p[4] or '', generation(), '0' }
-if p[4] ~= ARGV[3] or not running() or p[2] == '1' or (p[3] and p[3] ~= '') then return reply end
+if p[4] ~= ARGV[3] or not is_running(p[1]) or p[2] == '1' or (p[3] and p[3] ~= '') then return reply end
 local time = now()
 local refused, taken = 0, 0
 while taken < tonumber(ARGV[1]) and refused < 100 do
   local message = redis.call('RPOP', PENDING)
   if not message then break end
-  local readable, m = false, nil
-  if #message <= MESSAGE_LIMIT then readable, m = pcall(cjson.decode, message) end
-  local sequence = readable and type(m) == 'table' and type(m.sequence) == 'number' and int(m.sequence) or ''
-  local b = sequence ~= '' and m.generation == generation() and read_batch(sequence)
+  -- `make_batch` has written the head; the digest below answers for the rest.
+  local stamp, sequence
+  if #message <= MESSAGE_LIMIT then
+    stamp, sequence = string.match(message, '^{"generation":"([^"]*)","sequence":(%d+),')
+  end
+  local is_ours = stamp == generation()
+  local b = is_ours and read_batch(sequence)
   if b and b.state == 'p' and b.sha == redis.sha1hex(message) then
-    b.deliveries = b.deliveries + 1
+    b.deliveries = int(b.deliveries + 1)
     move(b, 'l')
     write_batch(b)
     redis.call('ZADD', LEASES, int(time + tonumber(ARGV[2])), sequence)
     redis.call('HSET', HELD, sequence, message)
-    for _, item in ipairs({ sequence, b.deliveries, b.crashes, message }) do reply[#reply + 1] = tostring(item) end
+    local at = #reply
+    reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = sequence, b.deliveries, b.crashes, message
     taken = taken + 1
-  elseif b == nil and m.generation == generation() and redis.call('SREM', VOID, sequence) == 1 then
+  elseif is_ours and not b and redis.call('SREM', VOID, sequence) == 1 then
     -- Counted after its lease had run out: its second copy is void.
   else
     refused = refused + 1

@@ -7,10 +7,19 @@ if generation() ~= ARGV[2] then return 'stale' end
 local pushes = tonumber(redis.call('HGET', STATE, 'pushes') or '0')
 if pushes == tonumber(ARGV[3]) then return 'repeated' end
 if pushes + 1 ~= tonumber(ARGV[3]) then return 'stale' end
+local number = take_sequences((#ARGV - 5) / 3)
+local batches, records = {}, {}
 for i = 6, #ARGV, 3 do
-  local _, message = new_batch(ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], 'p')
+  number = number + 1
+  local name, n = ARGV[i], tonumber(ARGV[i + 1])
+  local _, message = make_batch(number, name, n, ARGV[i + 2], 'p')
   redis.call('LPUSH', PENDING, message)
-  add(ARGV[i], 'records_total', tonumber(ARGV[i + 1]))
+  batches[name] = (batches[name] or 0) + 1
+  records[name] = (records[name] or 0) + n
+end
+for name, n in pairs(batches) do
+  count_new(name, 'p', n)
+  add(name, 'records_total', records[name])
 end
 redis.call('HSET', STATE, 'pushes', ARGV[3], 'cursor', ARGV[4])
 if ARGV[5] == '1' then

@@ -3,7 +3,7 @@
 -- Reply: 'counted' | 'duplicate' (no longer in this worker's hands) | 'stale'
 local b, refusal = reported(ARGV[1], ARGV[2], ARGV[3])
 if not b then return refusal end
-if b.state ~= 'l' or b.deliveries ~= tonumber(ARGV[6]) then return 'duplicate' end
+if b.state ~= 'l' or b.deliveries ~= ARGV[6] then return 'duplicate' end
 local message = redis.call('HGET', HELD, b.sequence)
 if ARGV[5] ~= '' then
   message = '{"generation":"' .. generation() .. '","sequence":' .. b.sequence .. ',' .. ARGV[5]

@@ -8,7 +8,7 @@ local p = redis.call('HMGET', PROGRESS, 'state', 'paused', 'throttled', 'job')
 local reply = { p[1] or '', p[2] or '0', p[3] or '', p[4] or '', generation() }
 for i = 10, #ARGV, 2 do
   local b = read_batch(ARGV[i])
-  if b and b.state == 'l' and b.deliveries == tonumber(ARGV[i + 1]) then
+  if b and b.state == 'l' and b.deliveries == ARGV[i + 1] then
     redis.call('ZADD', LEASES, int(time + tonumber(ARGV[2])), ARGV[i])
   else
     reply[#reply + 1] = ARGV[i]

@@ -6,59 +6,77 @@
 --           p (pending), l (leased), d (delayed). A batch is here from its enqueueing until it is counted.
 -- void      set: sequences of counted batches whose message is still in the list
 -- held      hash: sequence -> message, of leased and delayed batches; pending ones have theirs in the list
+--
+-- What a call costs Redis bounds the whole queue. A command takes it about a microsecond, a number made into text a
+-- third of one: what does not change within a script is asked for once, and numbers stay the texts that they are.
 local P = string.sub(KEYS[1], 1, -9)
 local PROGRESS, STATE, PENDING, BATCHES = KEYS[1], P .. 'state', P .. 'pending', P .. 'batches'
 local HELD, LEASES, DELAYED, FAILURES = P .. 'held', P .. 'leases', P .. 'delayed', P .. 'failures'
 local VOID = P .. 'void'
 local WORKERS, EVENTS, SAMPLES, HISTORY = P .. 'workers', P .. 'events', P .. 'samples', P .. 'history'
 local FAILURES_KEPT, SAMPLES_KEPT, MESSAGE_LIMIT = 100000, 2000, 65536
-local COUNTER = { p = 'batches_pending', l = 'batches_leased', d = 'batches_delayed' }
 
--- Milliseconds of Redis's own clock: leases never depend on a client's.
+-- Milliseconds of Redis's own clock: leases never depend on a client's. A script is one instant.
+local clock
 local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
+  if not clock then
+    local t = redis.call('TIME')
+    clock = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  return clock
 end
 
 -- Whole numbers as decimal text; Lua writes large ones with an exponent otherwise.
-local function int(n) return string.format('%.0f', n) end
+local function int(n)
+  if n == 1 then return '1' end
+  if n == -1 then return '-1' end
+  return string.format('%.0f', n)
+end
 
 local function add(table_name, field, n)
   if n == 0 then return end
-  redis.call('HINCRBY', PROGRESS, field, int(n))
-  redis.call('HINCRBY', P .. 'progress:' .. table_name, field, int(n))
+  local text = int(n)
+  redis.call('HINCRBY', PROGRESS, field, text)
+  redis.call('HINCRBY', P .. 'progress:' .. table_name, field, text)
 end
 
 local function event(kind, ...)
   redis.call('XADD', EVENTS, 'MAXLEN', '~', '1000', '*', 'kind', kind, ...)
 end
 
-local function running()
-  local state = redis.call('HGET', PROGRESS, 'state')
-  return state == 'enumerating' or state == 'draining' or state == 'verifying'
+local function is_running(state) return state == 'enumerating' or state == 'draining' or state == 'verifying' end
+
+local function running() return is_running(redis.call('HGET', PROGRESS, 'state')) end
+
+local known_generation
+local function generation()
+  known_generation = known_generation or redis.call('HGET', STATE, 'generation') or ''
+  return known_generation
 end
 
-local function generation() return redis.call('HGET', STATE, 'generation') or '' end
+-- The counter of a state.
+local function counter(state)
+  return state == 'p' and 'batches_pending' or state == 'l' and 'batches_leased' or 'batches_delayed'
+end
 
--- A batch by its sequence number; nil once it has been counted, or where it never was.
+-- A batch by its sequence number, its numbers as text; nil once it has been counted, or where it never was.
 local function read_batch(sequence)
   local text = redis.call('HGET', BATCHES, sequence)
   if not text then return nil end
   local s, d, c, n, sha, t = string.match(text, '^(%a)|(%d+)|(%d+)|(%d+)|(%x+)|(.*)$')
   if not s then return nil end
-  return { sequence = sequence, state = s, deliveries = tonumber(d), crashes = tonumber(c),
-    records = tonumber(n), sha = sha, table = t }
+  return { sequence = sequence, state = s, deliveries = d, crashes = c, records = n, sha = sha, table = t }
 end
 
 local function write_batch(b)
-  redis.call('HSET', BATCHES, b.sequence, table.concat(
-    { b.state, b.deliveries, b.crashes, int(b.records), b.sha, b.table }, '|'))
+  redis.call('HSET', BATCHES, b.sequence,
+    b.state .. '|' .. b.deliveries .. '|' .. b.crashes .. '|' .. b.records .. '|' .. b.sha .. '|' .. b.table)
 end
 
 -- Changes a batch's state and the counters of state with it.
 local function move(b, state)
-  add(b.table, COUNTER[b.state], -1)
-  add(b.table, COUNTER[state], 1)
+  add(b.table, counter(b.state), -1)
+  add(b.table, counter(state), 1)
   b.state = state
 end
 
@@ -69,19 +87,31 @@ local function take_out(b)
   if b.state == 'd' then redis.call('ZREM', DELAYED, b.sequence) end
   redis.call('HDEL', HELD, b.sequence)
   redis.call('HDEL', BATCHES, b.sequence)
-  add(b.table, COUNTER[b.state], -1)
+  add(b.table, counter(b.state), -1)
 end
 
--- Makes a batch under the next sequence number. `body` is the rest of the message's JSON object.
-local function new_batch(table_name, records, body, state)
-  local sequence = int(redis.call('HINCRBY', STATE, 'next_sequence', 1))
+-- Takes `n` sequence numbers and returns the one before the first of them.
+local function take_sequences(n) return redis.call('HINCRBY', STATE, 'next_sequence', n) - n end
+
+-- Makes a batch under a sequence number, without counting it. `body` is the rest of the message's JSON object.
+local function make_batch(number, table_name, records, body, state)
+  local sequence = int(number)
   local message = '{"generation":"' .. generation() .. '","sequence":' .. sequence .. ',' .. body
-  local b = { sequence = sequence, state = state, deliveries = 0, crashes = 0, records = records,
+  local b = { sequence = sequence, state = state, deliveries = '0', crashes = '0', records = int(records),
     sha = redis.sha1hex(message), table = table_name }
   write_batch(b)
-  add(table_name, COUNTER[state], 1)
-  add(table_name, 'batches_total', 1)
   return sequence, message
+end
+
+local function count_new(table_name, state, n)
+  add(table_name, counter(state), n)
+  add(table_name, 'batches_total', n)
+end
+
+-- Makes a batch under the next sequence number.
+local function new_batch(table_name, records, body, state)
+  count_new(table_name, state, 1)
+  return make_batch(take_sequences(1) + 1, table_name, records, body, state)
 end
 
 -- The batch that a report names, or why the report does not count.
@@ -95,14 +125,14 @@ end
 
 -- r rewrapped, f failed, and `handed_on` records that go on in other batches, out of a batch of n.
 local function count(b, r, f, handed_on)
-  local accounted = r + f + handed_on
+  local records, accounted = tonumber(b.records), r + f + handed_on
   add(b.table, 'records_rewrapped', r)
   add(b.table, 'records_failed', f)
   add(b.table, 'failures_total', f)
-  local superseded = math.max(0, b.records - accounted)
+  local superseded = math.max(0, records - accounted)
   add(b.table, 'records_superseded', superseded)
   add(b.table, 'records_done', r + f + superseded)
-  add(b.table, 'records_total', math.max(0, accounted - b.records))
+  add(b.table, 'records_total', math.max(0, accounted - records))
   redis.call('HSET', PROGRESS, 'updated_at', int(now()))
 end
 
@@ -121,7 +151,7 @@ local function reap()
     redis.call('ZREM', LEASES, sequence)
     if b and message then
       redis.call('HDEL', HELD, sequence)
-      b.crashes = b.crashes + 1
+      b.crashes = int(b.crashes + 1)
       move(b, 'p')
       write_batch(b)
       redis.call('RPUSH', PENDING, message)

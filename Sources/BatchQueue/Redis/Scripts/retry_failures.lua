@@ -9,7 +9,7 @@ repeat
   for i = 1, #page[2], 2 do
     local readable, f = pcall(cjson.decode, page[2][i + 1])
     if readable and type(f) == 'table' and type(f.range) == 'table' and type(f.records) == 'number' then
-      local key = cjson.encode({ f.range.table, f.range.leaf, f.range.first, f.range.last })
+      local key = cjson.encode({ f.range.table, f.range.leaf, f.range.by or '', f.range.first, f.range.last })
       if not rows[key] then
         rows[key] = { range = f.range, fields = {}, records = 0 }
         order[#order + 1] = key
