@@ -55,10 +55,9 @@ extension RewrapLane {
 
     /// Opens the transaction of a range that needs no closer look beforehand; any other waits for its turn.
     func openAhead(_ next: Lease, _ session: PostgresSession) throws {
-        guard let leaf = plan.leaf(next.range.leaf, of: next.range.table),
-            next.range.first.count == leaf.statements.idCount,
-            next.range.last.count == leaf.statements.idCount,
-            next.crashes < Self.crashesThatSplit, !stop.withLock({ $0.isStopping })
+        guard let leaf = plan.leaf(next.range.leaf, of: next.range.table)?.ranged(by: next.range.kind),
+            leaf.defect(of: next.range) == nil, next.crashes < Self.crashesThatSplit,
+            !stop.withLock({ $0.isStopping })
         else { return }
         try sendOpening(next.range, leaf, session)
         openedAhead = next
