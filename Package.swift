@@ -48,7 +48,7 @@ let package = Package(
             dependencies: ["Redis", .product(name: "DequeModule", package: "swift-collections")],
             resources: [
                 "prelude", "lead", "begin_job", "begin_sweep", "enqueue", "claim", "heartbeat",
-                "retire_worker",
+                "retire_worker", "pace",
                 "acknowledge", "hand_back", "split", "bury", "retry_failures", "control", "tick", "census",
                 "finish_job",
             ].map { .embedInCode("Redis/Scripts/\($0).lua") },

@@ -35,6 +35,10 @@ package protocol CoordinatorQueue: Sendable {
     func show(census: [(group: [String?], records: Int)]) async throws
     /// Shows what a person wants to know and the queue cannot: rate and remaining time; nil is unknown.
     func publish(recordsPerSecond: Double?, remaining: Duration?) async
+    /// Sets how fast ranges are handed out from now on.
+    func publish(_ pace: ClaimPace) async throws
+    /// Rows rewritten so far in this job, by the oid of their leaf; fewer than there were where the queue lost data.
+    func rowsByLeaf() async throws -> [UInt32: Int]
     /// - Throws: `GenerationLost`.
     func progress() async throws -> JobProgress
     /// Returns when no batch is outstanding and none will come.

@@ -31,10 +31,15 @@ public enum SecretMemory {
     /// - Returns: Whether it does. OpenSSL refuses once it has allocated anything, so this must come before its
     ///   first use by anybody in the process.
     public static func takeOverOpenSSL() -> Bool {
-        CRYPTO_set_mem_functions(
-            { count, _, _ in SecretMemory.allocateForOpenSSL(count) },
-            { block, count, _, _ in SecretMemory.resizeForOpenSSL(block, to: count) },
-            { block, _, _ in SecretMemory.free(block) }) == 1
+        let isOurs =
+            CRYPTO_set_mem_functions(
+                { count, _, _ in SecretMemory.allocateForOpenSSL(count) },
+                { block, count, _, _ in SecretMemory.resizeForOpenSSL(block, to: count) },
+                { block, _, _ in SecretMemory.free(block) }) == 1
+        // Not torn down at the process's end: a connection's thread that ends at that moment would free what is
+        // gone already, and crash.
+        if isOurs { OPENSSL_init_crypto(UInt64(OPENSSL_INIT_NO_ATEXIT), nil) }
+        return isOurs
     }
 
     /// `count` zero bytes, aligned for everything; ends the process where there is no memory, like any allocation of

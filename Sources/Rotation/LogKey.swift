@@ -5,4 +5,5 @@ package enum LogKey {
     package static let reason = "reason"
     package static let checkValue = "key.check_value"
     package static let attempt = "attempt"
+    package static let seconds = "duration.seconds"
 }

@@ -17,6 +17,8 @@ package struct RotationError: Error, Sendable, CustomStringConvertible {
         package static let wrongKey = Code(description: "wrong key")
         /// Only a person can help: privileges, schema, credentials.
         package static let needsOperator = Code(description: "needs an operator")
+        /// Going on would hurt the server.
+        package static let serverAtRisk = Code(description: "server at risk")
         /// The database did not come back.
         package static let databaseAway = Code(description: "database away")
     }

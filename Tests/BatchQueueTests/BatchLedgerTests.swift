@@ -97,7 +97,7 @@ import Testing
         ledger.enqueue([.sample(records: 10)])
         let lease = try claim(&ledger, at: now)
         _ = ledger.handBack(lease, blockedSince: 42, now: now, delay: .seconds(5))
-        #expect(ledger.nextDue == now.advanced(by: .seconds(5)))
+        #expect(ledger.nextDue(after: now) == now.advanced(by: .seconds(5)))
         #expect(ledger.claim(now: now.advanced(by: .seconds(4))) == nil)
         let again = try claim(&ledger, at: now.advanced(by: .seconds(5)))
         #expect(again.deliveries == 2)

@@ -173,6 +173,24 @@ import Testing
         result.cost = BatchCost(rows: 10, bytes: 3_310, seconds: 0.25)
         _ = try await queue.worker.acknowledge(lease, result)
         #expect(try await queue.coordinator.progress().cost == result.cost)
+        #expect(try await queue.coordinator.rowsByLeaf() == [1: 10])
+    }
+
+    @Test(arguments: QueueUnderTest.Kind.available, [0.0, 1])
+    func thePaceKeepsClaimsBack(kind: QueueUnderTest.Kind, rate: Double) async throws {
+        let queue = try await QueueUnderTest.make(kind)
+        try await queue.coordinator.beginSweep(oldRecords: 20_000)
+        try await queue.enqueue([10_000, 10_000])
+        try await queue.coordinator.publish(ClaimPace(recordsPerSecond: rate, reason: "why"))
+        // At a record a second the first range is free, the second due in hours.
+        if rate > 0 { _ = try #require(try await queue.worker.claim()) }
+        let worker = queue.worker
+        let claim = Task { try await worker.claim() }
+        for _ in 0..<50 {
+            #expect(try await queue.coordinator.progress().batchesLeased == (rate > 0 ? 1 : 0))
+        }
+        try await queue.coordinator.publish(.free)
+        #expect(try await claim.value != nil)
     }
 
     /// Random histories; the seed of a failing one is among the arguments.

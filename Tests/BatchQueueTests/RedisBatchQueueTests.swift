@@ -133,6 +133,16 @@ struct RedisBatchQueueTests {
         #expect(try await !monitor.give(.pause))
     }
 
+    @Test func theReasonIsShownAndGoesWithTheJob() async throws {
+        let queue = try await RedisQueueUnderTest.make()
+        try await queue.coordinator.publish(ClaimPace(recordsPerSecond: 10, reason: "lag 3 s"))
+        #expect(
+            try await queue.command("HGET", queue.name.key("progress"), "throttled").text() == "lag 3 s")
+        try await queue.coordinator.finish("incomplete", report: "{}")
+        try await queue.coordinator.publish(ClaimPace(recordsPerSecond: 10, reason: "lag 3 s"))
+        #expect(try await queue.command("HGET", queue.name.key("progress"), "throttled").text() == "")
+    }
+
     @Test func failuresAreKeptAndHandedOutAgain() async throws {
         let queue = try await RedisQueueUnderTest.make()
         let monitor = QueueMonitor(queue.connection, queue: queue.name)

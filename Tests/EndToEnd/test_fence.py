@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from envelope_reference import MEMBERS, KeyEncryptionKey, Spelling, seal
 from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
 from secrets_table import SecretsTable
+from waiting import wait_until
 
 COLUMN_TYPES = ["bytea", "text", "varchar", "json", "jsonb"]
 NAME = "reencrypt_fence_retired_key_see_runbook_"
@@ -146,7 +148,7 @@ def test_validation_by_postgresql_finds_the_one_old_row(database, tool, table, k
     comment = database.value("SELECT obj_description(oid) FROM pg_constraint WHERE conname = %s", (name,))
     database.execute(f"ALTER TABLE llm_providers DROP CONSTRAINT {name}")
     database.execute(
-        "INSERT INTO llm_providers SELECT 1000 + g, NULL, %s FROM generate_series(1, 100000) g",
+        "INSERT INTO llm_providers SELECT 1000 + g, NULL, %s FROM generate_series(1, 1000000) g",
         (seal(kek_v2, b"x").bytes,),
     )
     decoy = Spelling(order=MEMBERS[::-1], unknown=((0, '"a"', '{"key_id":"kek-v2"}'),))
@@ -159,6 +161,36 @@ def test_validation_by_postgresql_finds_the_one_old_row(database, tool, table, k
     database.execute("DELETE FROM llm_providers WHERE id = 70000000")
     fence(tool, "add").expect(0)
     assert status(tool)[0]["validated"]
+
+
+def test_a_kill_between_adding_and_validating(database, tool, table, kek_v1, kek_v2):
+    """The constraint refuses late writers from then on; `status` tells what is lacking, and `add` goes on from there."""
+    database.execute(
+        "INSERT INTO llm_providers SELECT 1000 + g, NULL, %s FROM generate_series(1, 300000) g",
+        (seal(kek_v2, b"x").bytes,),
+    )
+    watcher = database.connect("watcher", autocommit=True)
+    process = tool.start_command("fence", "add", "--catalog", tool.catalog)
+    with watcher.cursor() as cursor:
+        deadline = time.monotonic() + 30
+        found = None
+        while found is None and time.monotonic() < deadline:
+            cursor.execute("SELECT conname FROM pg_constraint WHERE conname LIKE 'reencrypt%'")
+            found = cursor.fetchone()
+    process.send(signal.SIGKILL)
+    assert process.wait().exit_code == -signal.SIGKILL
+    wait_until(
+        lambda: database.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'reencrypt%'"
+        ) == 0,
+        "the server has noticed",
+    )  # fmt: skip
+    [column] = status(tool)
+    assert not column["validated"], "the kill came too late"
+    assert "not validated" in fence(tool, "status").stdout
+    refused(lambda: table.insert([(100, seal(kek_v1, b"late"))]))
+    fence(tool, "add").expect(0)
+    assert status(tool)[0]["validated"] and len(constraints(database)) == 1
 
 
 # MARK: trees

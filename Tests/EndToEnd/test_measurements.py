@@ -1,6 +1,8 @@
 """The measurements run, with few rows. What they measure is no test: it depends on the machine."""
 
 import json
+import shutil
+import xml.etree.ElementTree
 import os
 import subprocess
 
@@ -45,3 +47,16 @@ def test_write_path_against_the_floor(tmp_path):
             assert found["rows"] == 2_000 and found["rate"] > 0 and found["floor"] > 0
             assert found["cpu_seconds"] > 0 and found["wal_bytes"] > 331 and found["heap_growth"] > 1
         assert case["counted"]["bytes_to_server"] > 100 and case["counted"]["memory_mib"] > 0
+    page = tmp_path / "page.md"
+    shutil.copy(REPOSITORY / "docs/performance.md", page)
+    bench("report", file, "--page", page)
+    assert page.read_text().count("| 2 workers of 1 lane |") == 2, "in the table, and in that of where the time goes"
+    assert xml.etree.ElementTree.parse(page.with_suffix(".svg")).getroot().tag.endswith("svg")
+
+
+def test_sizes_of_tables(tmp_path):
+    file = tmp_path / "results.json"
+    bench("sizes", "--rows", "2000,4000", "--rounds", 1, "--shared-buffers", "128MB", "--json", file)
+    found = [size["rounds"][0] for size in json.loads(file.read_text())["sizes"]]
+    assert [result["rows"] for result in found] == [2_000, 4_000]
+    assert all(result["memory_mib"] > 0 and result["enumeration"] > 0 for result in found)

@@ -100,6 +100,39 @@ def test_one_old_row_among_many(tool, table, kek_v1):
     assert "--depth values" in outcome.stdout, "how to have it named"
 
 
+def test_one_old_row_among_a_million(database, tool, kek_v1, kek_v2):
+    """By label: the million are made by the server, from the label of one and a row's own bytes."""
+    table = SecretsTable(database).create()
+    tool.write_catalog(table)
+    start = seal(kek_v2, b"x").text.split('"nonce"')[0]
+    database.execute(
+        f"INSERT INTO {table.sql_name} (id, {table.column}) SELECT n, convert_to(%s || n, 'UTF8') "
+        "FROM generate_series(1, 1000000) AS n",
+        (start,),
+    )
+    verify(tool, "--depth", "labels").expect(0)
+    decoy = Spelling(unknown=((0, '"decoy"', '{"key_id":"kek-v2"}'),))
+    replace(table, 777_777, seal(kek_v1, b"old", decoy).text)
+    outcome = verify(tool, "--depth", "labels").expect(2)
+    assert "1 of 1000000 records are not under kek-v2" in outcome.stdout
+    rows = [line.split() for line in outcome.stdout.splitlines() if table.column in line]
+    assert [table.name, table.column, "kek-v1", "1"] in rows, str(outcome)
+
+
+def test_one_old_row_among_many_is_named(database, tool, kek_v1, kek_v2):
+    """By value: all of them open, but for one."""
+    table = SecretsTable(database).create()
+    tool.write_catalog(table)
+    database.execute(
+        f"INSERT INTO {table.sql_name} (id, {table.column}) SELECT n, %s FROM generate_series(1, 200000) AS n",
+        (seal(kek_v2, b"x").bytes,),
+    )
+    replace(table, 123_456, seal(kek_v1, b"old").text)
+    outcome = verify(tool)
+    expect_named(outcome, table, 123_456, "under kek-v1")
+    assert "1 of 200000 records are not under kek-v2" in outcome.stdout
+
+
 def test_the_old_key_need_not_be_there(tool, table, kek_v1):
     table.insert([(1_000, seal(kek_v1, b"forgotten"))])
     environment = tool.environment(SECRETS_ENCRYPTION_KEY_PREVIOUS=None)
@@ -186,6 +219,26 @@ def test_an_old_row_in_one_partition(database, tool, kek_v1, kek_v2):
     tool.write_catalog({"name": "hooks", "id_column": ["tenant", "id"], "encrypted_columns": ["secret"]})
     outcome = verify(tool).expect(2)
     assert "hooks.secret (id=(2, 13)): under kek-v1" in outcome.stdout, str(outcome)
+
+
+@pytest.mark.parametrize("depth", ["labels", "values"])
+def test_labels_that_lie_side_by_side(database, tool, kek_v1, kek_v2, depth):
+    """Stretches of current, old and no values, in two columns: each is counted under its own label."""
+    database.execute("CREATE TABLE two (id bigint PRIMARY KEY, a bytea, b text)")
+    old, new = seal(kek_v1, b"old").text, seal(kek_v2, b"new").text
+    database.execute(
+        """
+        INSERT INTO two SELECT n, CASE WHEN n % 10 = 0 THEN NULL ELSE convert_to(CASE WHEN n BETWEEN 3000 AND 3099
+        THEN %(old)s ELSE %(new)s END, 'UTF8') END, CASE WHEN n > 8000 THEN %(old)s ELSE %(new)s END
+        FROM generate_series(1, 9000) AS n
+        """.replace("% 10", "%% 10"),
+        {"old": old, "new": new},
+    )
+    tool.write_catalog({"name": "two", "encrypted_columns": ["a", "b"]})
+    outcome = verify(tool, "--depth", depth).expect(2)
+    rows = [line.split() for line in outcome.stdout.splitlines() if line.split()[:1] == ["two"]]
+    for expected in (["a", "kek-v1", "90"], ["a", "kek-v2", "8,010"], ["b", "kek-v1", "1,000"], ["b", "kek-v2", "8,000"]):
+        assert ["two", *expected] in rows, str(outcome)
 
 
 def test_all_old(database, tool, kek_v1):

@@ -38,3 +38,9 @@ def test_the_check(database, kek_v1, kek_v2, column_type, kind):
     decoy = Spelling(unknown=((6, '"decoy"', '{"key_id":"kek-v2","version":1,"alg":"AES-256-GCM"}'),))
     table.insert([(201, seal(kek_v1, b"old", decoy))])
     assert database.value(check) == 2
+    # An id that is spelt with escapes: the old one is counted, and so is the new one where SQL does not decode.
+    escaped = Spelling(escaped_values=frozenset({"key_id"}), escaped_names=frozenset({"key_id"}))
+    table.insert([(202, seal(kek_v1, b"old", escaped))])
+    assert database.value(check) == 3
+    table.insert([(203, seal(kek_v2, b"new", escaped))])
+    assert database.value(check) == (3 if kind == "jsonb" else 4)

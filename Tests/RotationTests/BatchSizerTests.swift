@@ -35,6 +35,18 @@ import Testing
         #expect(sizer.rows == 50)
     }
 
+    @Test func theTargetIsAParameterWithABound() {
+        var short = BatchSizer(fixed: nil, targetSeconds: 0.025, largest: 200)
+        var long = BatchSizer(fixed: nil, targetSeconds: 60, largest: 5_000)
+        for _ in 0..<50 {
+            short.record(rows: short.rows, bytes: 1, seconds: 0.001 * Double(short.rows))
+            long.record(rows: long.rows, bytes: 1, seconds: 0.001 * Double(long.rows))
+        }
+        #expect(short.rows == 25 && long.rows == 250)
+        for _ in 0..<50 { short.record(rows: short.rows, bytes: 1, seconds: 0.0001) }
+        #expect(short.rows == 200)
+    }
+
     @Test func theOperatorsSizeStays() {
         var sizer = BatchSizer(fixed: 777)
         sizer.record(rows: 777, bytes: 1 << 30, seconds: 100, wasSplit: true)

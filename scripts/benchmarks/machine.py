@@ -10,7 +10,7 @@ def describe() -> dict:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "memory": f"{_memory_kib() / 2**20:.0f} GiB",
+        "memory": f"{memory_mib() / 1024:.0f} GiB",
         "disk": _disk(),
         "system": f"{_system()}, Linux {platform.release().split('-')[0]}",
     }
@@ -21,14 +21,14 @@ def load() -> float:
     return os.getloadavg()[0]
 
 
+def memory_mib() -> int:
+    return int(re.search(r"MemTotal:\s+(\d+)", _read("/proc/meminfo")).group(1)) // 1024
+
+
 def _processor() -> str:
     names = re.findall(r"^(?:model name|Model)\s*:\s*(.+)$", _read("/proc/cpuinfo"), re.M)
     virtual = ", virtual" if "hypervisor" in _read("/proc/cpuinfo") else ""
     return (names[0] if names else platform.machine()) + virtual
-
-
-def _memory_kib() -> int:
-    return int(re.search(r"MemTotal:\s+(\d+)", _read("/proc/meminfo")).group(1))
 
 
 def _disk() -> str:

@@ -1,7 +1,8 @@
 """Physical against key order, where keys are random on disk and the table is larger than the server's buffers.
 
 The subject: 331-byte envelopes in a bytea column under random uuid keys, `shared_buffers` a fraction of the table, a
-checkpoint every 30 s, `synchronous_commit=on`. In each round, one after the other and each on a fresh copy of the
+checkpoint every 30 s or sooner, where `max_wal_size` (PostgreSQL's default, 1 GB) asks for one: how often blocks are logged
+whole is what the orders differ in, and with a `max_wal_size` beyond the job's WAL they do not. `synchronous_commit=on`. In each round, one after the other and each on a fresh copy of the
 table: the floor (`UPDATE … SET col = <constant of the same size>` in 1,000-row key ranges over two connections, inside
 the server), then `run` with two lanes in key order, in physical order and with `--order auto`, whose pick is read from
 its log; each round begins with another of them. Rows a second are from process start to exit, censuses included, and
@@ -9,7 +10,7 @@ beside it from the first commit to the last; the floor has no more than its comm
 meanwhile, full-page images included.
 
     scripts/bench physical [--rows 1000000] [--rounds 5] [--shared-buffers 64MB] [--checkpoint-seconds 30]
-                           [--ways floor,key,physical,auto] [--json FILE]
+                           [--max-wal-size 1GB] [--ways floor,key,physical,auto] [--json FILE]
 """
 
 import argparse
@@ -64,7 +65,7 @@ class OrderMeasures:
         times = commit_times(self.server, TABLE, started)
         if times.rows < self.rows:
             sys.exit(f"{way}: {times.rows} of {self.rows} rows were written")
-        found |= {"rate": self.rows / seconds, "rate_of_commits": times.rate}
+        found |= {"rate": self.rows / seconds, "rate_of_commits": times.rate(LANES)}
         return found
 
 
@@ -112,6 +113,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--shared-buffers", default="64MB")
     parser.add_argument("--checkpoint-seconds", type=int, default=30)
+    parser.add_argument("--max-wal-size", default="1GB")
     parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="writes all rounds, too")
     options = parser.parse_args()
@@ -121,6 +123,8 @@ def main():
     settings = {
         "shared_buffers": options.shared_buffers,
         "checkpoint_timeout": f"{options.checkpoint_seconds}s",
+        "min_wal_size": "80MB",
+        "max_wal_size": options.max_wal_size,
     }
     rounds = []
     with tempfile.TemporaryDirectory(prefix="reencrypt-order-") as directory:

@@ -5,12 +5,13 @@ each with a connection of its own, that claim, work, report and send heartbeats;
 their lease, or lose the answer to a report and repeat it. All the while the equations of the contract's section 5 are
 read at one instant and judged. Two passes:
 
-- *paced*: every worker works for a random time on a range, 80 ms on average. Shows the time a claim and a report take.
+- *paced*: every worker works for a random time on a range, 60 ms on average. Shows the time a claim and a report take.
 - *saturated*: nobody works, everybody waits for Redis. Shows what Redis can do at all.
 
 Then the cost of each script by itself, by Redis' own clock.
 
-    queue_scale.py [--workers 1000] [--seconds 15] [--work-ms 80] [--processes 1] [--lease-ms 6000] [--seed 1] [--json]
+    queue_scale.py [--workers 1000] [--seconds 15] [--work-ms 60] [--processes 1] [--lease-ms 6000] [--seed 1]
+                   [--together] [--json]
 
 Exits with 1 where an equation was broken, a range was lost or counted twice, or the window was passed.
 The lease is short, so that many run out; heartbeats come every third of it, five times as often as the product's.
@@ -140,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--work-ms", type=float, default=80)
+    parser.add_argument("--work-ms", type=float, default=60)
     parser.add_argument("--processes", type=int, default=1, help="that play the workers")
     parser.add_argument("--together", action="store_true", help="a report and the next claim leave in one packet")
     parser.add_argument("--lease-ms", type=int, default=6000)

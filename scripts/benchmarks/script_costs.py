@@ -41,10 +41,10 @@ def script_costs(url) -> dict:
     SimulatedCoordinator(scripts, url, CALLS, 1000).begin()  # mostly pushes
     costs = {"enqueue, a range": measure.end() / CALLS}
     costs["claim"], claims = measure([scripts.call("claim", 1, 600_000, JOB)] * CALLS)
-    beats = [scripts.call("heartbeat", f"w{n % 1000}", 30_000, "host", 1, "0.1.0", 2, 0, 0, 0, claim[6], claim[7])
+    beats = [scripts.call("heartbeat", f"w{n % 1000}", 30_000, "host", 1, "0.1.0", 2, 0, 0, 0, claim[7], claim[8])
              for n, claim in enumerate(claims)]  # fmt: skip
     costs["heartbeat"], _ = measure(beats)
-    reports = [scripts.call("acknowledge", claim[4], claim[6], claim[9], 1000, 0, "", 0, 0, 1000, 331_000, 5_000)
+    reports = [scripts.call("acknowledge", claim[4], claim[7], claim[10], 1000, 0, "", 0, 0, 1000, 331_000, 5_000, 16384)
                for claim in claims]  # fmt: skip
     costs["acknowledge"], answers = measure(reports)
     assert set(answers) == {b"counted"}, set(answers)

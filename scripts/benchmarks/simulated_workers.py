@@ -73,7 +73,7 @@ class SimulatedWorkers:
         self.claim_call = scripts.head("claim", 3) + b"".join(
             PIECE % (len(a), a) for a in (b"1", b"%d" % options["lease_ms"], JOB.encode())
         )
-        self.report_heads = {failed: scripts.head("acknowledge", 11 + 2 * failed) for failed in (0, 1)}
+        self.report_heads = {failed: scripts.head("acknowledge", 12 + 2 * failed) for failed in (0, 1)}
         self.actions = {"claim": self._claim, "report": self._send_report, "beat": self._beat, "thaw": self._thaw}
 
     def run(self) -> dict:
@@ -206,14 +206,14 @@ class SimulatedWorkers:
         if reply[0] not in (b"enumerating", b"draining", b"verifying"):
             self.ended = True
             return
-        if len(reply) < 10:
+        if len(reply) < 11:
             self.counts["empty claims"] += 1
             self._at(now + worker.pause * self.rng.uniform(0.5, 1), "claim", worker)
             worker.pause = min(2 * worker.pause, LONGEST_PAUSE)
             return
         worker.pause = SHORTEST_PAUSE
         self.counts["claims"] += 1
-        generation, sequence, deliveries, message = reply[4], reply[6], reply[7], reply[9]
+        generation, sequence, deliveries, message = reply[4], reply[7], reply[8], reply[10]
         worker.sequence, worker.deliveries = sequence, deliveries
         self._prepare_report(worker, generation, sequence, message)
         fault = self.rng.random()
@@ -242,7 +242,7 @@ class SimulatedWorkers:
         worker.records, worker.sent_before = (done, failed), False
         arguments = (
             generation, sequence, message, b"%d" % done, b"%d" % failed, rest_body, b"%d" % rest, b"100",
-            b"%d" % records, b"%d" % (331 * records), b"5000",
+            b"%d" % records, b"%d" % (331 * records), b"5000", b"16384",
         )  # fmt: skip
         if failed:
             arguments += (b'["llm_providers","%s","api_key_encrypted"]' % sequence, b'{"at":1,"reason":"simulated"}')

@@ -11,9 +11,9 @@ KINDS = [
     ("update", r"^\s*UPDATE\b"),
     ("commit", r"^\s*(COMMIT|END)\b"),
     ("vacuum", r"^\s*VACUUM\b"),
-    ("census", r"\bcount\s*\(|\bsum\s*\(|GROUP BY"),
+    ("enumerate", r"row_number\(\) OVER|\bLATERAL\b"),
+    ("census", r"GROUP BY"),
     ("begin, set, gate and fence", r"^\s*(BEGIN|SET|RESET|DISCARD)|advisory"),
-    ("enumerate", r"ORDER BY.*LIMIT"),
 ]
 
 

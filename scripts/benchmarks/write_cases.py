@@ -18,6 +18,8 @@ SHAPES = [
 
 RUN, QUEUE, ROW_BY_ROW, BATCHED, PGCRYPTO, FLOOR = "run", "queue", "row by row", "batched", "pgcrypto", "floor"
 
+_NO_VACUUM = (("--vacuum", "off"),)
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -37,6 +39,8 @@ class Case:
     pgcrypto: str = ""
     # Options of the tool without which there is nothing to measure.
     needs: tuple = ()
+    # Given where the tool has them. VACUUM is work that the floor does not do.
+    settings: tuple = _NO_VACUUM
 
     @property
     def template(self) -> str:
@@ -45,6 +49,10 @@ class Case:
     @property
     def floor_template(self) -> str:
         return f"shape_{self.shape.name}"
+
+    def options(self, known: str) -> tuple:
+        """What `run`, or `coordinator`, is given beside the lanes; `known` is its help."""
+        return self.arguments + tuple(word for setting in self.settings if setting[0] in known for word in setting)
 
     def rows(self, asked: int) -> int:
         return min(self.shape.rows(asked), self.most_rows or asked)
@@ -58,7 +66,10 @@ def cases() -> list:
     return [
         Case("base", "base case", "base"),
         Case("jsonb", "jsonb instead of bytea", "table", _SHAPE["jsonb"]),
-        Case("random-keys", "random uuid keys (v4)", "table", _SHAPE["random_keys"]),
+        Case("random-keys", "random uuid keys (v4), in key order", "table", _SHAPE["random_keys"],
+             settings=(*_NO_VACUUM, ("--order", "key"))),
+        Case("random-physical", "random uuid keys (v4), in physical order", "table", _SHAPE["random_keys"],
+             arguments=("--order", "physical"), needs=("--order",)),
         Case("fillfactor-50", "fillfactor 50", "table", _SHAPE["fillfactor_50"]),
         Case("three-indexes", "three indexes", "table", _SHAPE["three_indexes"]),
         Case("16k-external", "16 KiB, storage external", "value", _SHAPE["large_external"]),
@@ -77,23 +88,15 @@ def cases() -> list:
         Case("tls", "TLS", "mode and line", tls=True),
         *(
             Case(f"profile-{name}", f"--profile {name}", "room for the application",
-                 arguments=("--profile", name), needs=("--profile",))
+                 arguments=("--profile", name), needs=("--profile",), settings=())
             for name in ("polite", "balanced", "maintenance")
         ),
         Case("row-by-row", "a SELECT and an UPDATE a row, autocommit (Python)", "instead of the tool",
-             how=ROW_BY_ROW, floor_connections=1, most_rows=3_000),
+             how=ROW_BY_ROW, lanes=1, floor_connections=1, most_rows=3_000),
         Case("batched-python", "the best batched script, 2 processes (Python)", "instead of the tool",
-             how=BATCHED, processes=2),
+             how=BATCHED, lanes=1, processes=2),
         Case("pgcrypto-cbc", "pgcrypto in the server, raw AES-CBC, 2 connections", "instead of the tool",
              how=PGCRYPTO, pgcrypto=CBC),
         Case("pgcrypto-pgp", "pgcrypto in the server, pgp_sym_*, 2 connections", "instead of the tool",
              how=PGCRYPTO, pgcrypto=PGP, most_rows=2_000),
     ]  # fmt: skip
-
-
-# What every case of the tool gets that does not say otherwise, where the tool has the option: VACUUM is work that the
-# floor does not do. `--profile` cases set everything themselves.
-def base_arguments(case, options: str) -> tuple:
-    if "--profile" in case.needs or "--vacuum" not in options:
-        return ()
-    return ("--vacuum", "off") if case.how == RUN else ()

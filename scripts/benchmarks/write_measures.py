@@ -12,9 +12,12 @@ from envelope_reference import key_id, open_envelope
 from floor import floor_assignment, update_in_ranges
 from sealed_tables import COLUMN
 from tool_process import REPOSITORY, MeasuredProcess
-from write_cases import BATCHED, PGCRYPTO, QUEUE, ROW_BY_ROW, RUN, base_arguments
+from write_cases import BATCHED, PGCRYPTO, QUEUE, ROW_BY_ROW, RUN
 
 TABLE = "secrets"
+WORKERS_START_SECONDS, WORKERS_END_SECONDS = 0.5, 3
+# The exit code after SIGTERM.
+STOPPED = 143
 
 
 class WriteMeasures:
@@ -37,8 +40,8 @@ class WriteMeasures:
 
     # MARK: a case
 
-    def measure(self, case, asked, counted=False) -> dict:
-        """`counted`: bytes on the line and memory instead of time."""
+    def measure(self, case, asked, counted=False, sample_memory=False) -> dict:
+        """`counted`: bytes on the line and memory, with whose counting the time is worth nothing."""
         rows = case.rows(asked)
         self.server.make_subject(case.template)
         heap, indexes = self.server.sizes(TABLE)
@@ -51,7 +54,7 @@ class WriteMeasures:
                 found = self._processes(case, rows, proxy.port, True)
             found |= {"bytes_to_server": proxy.to_server / rows, "bytes_from_server": proxy.from_server / rows}
         else:
-            found = self._processes(case, rows, None, False)
+            found = self._processes(case, rows, None, sample_memory)
         found["wal_bytes"] = (self.server.wal_position() - wal) / rows
         if case.most_rows is None:
             after = self.server.sizes(TABLE)
@@ -64,9 +67,10 @@ class WriteMeasures:
             "seconds": found["ended"] - found["started"],
             "seconds_before": times.first - found["started"],
             "seconds_after": found["ended"] - times.last,
-            "rate": times.rate,
         }
         found["rate_of_all"] = rows / found["seconds"]
+        # One statement of the server's has no start and no census to tell apart.
+        found["rate"] = found["rate_of_all"] if case.how == PGCRYPTO else times.rate(case.lanes * case.processes)
         if "cpu_seconds" in found:
             found["cpu_microseconds"] = 1e6 * (found["cpu_seconds"] - self.start_up[self._kind(case)]) / rows
         self._check(case)
@@ -95,7 +99,7 @@ class WriteMeasures:
         else:
             processes = self._scripts(case, rows, url, sample)
         for process in processes:
-            process.expect_success()
+            process.expect_success(0, *([STOPPED] if case.how == QUEUE else []))
         return {
             # Workers were there before: the coordinator, the first, begins the work.
             "started": processes[0].started,
@@ -105,7 +109,7 @@ class WriteMeasures:
         }
 
     def _run(self, case, url, sample):
-        arguments = ("--concurrency", case.lanes, *base_arguments(case, self.tool_options), *case.arguments)
+        arguments = ("--concurrency", case.lanes, *case.options(self.tool_options))
         return self.tool.start("run", *arguments, database_url=url, sample_memory=sample).wait()
 
     def _queue(self, case, url, sample):
@@ -117,11 +121,13 @@ class WriteMeasures:
             for _ in range(case.processes)
         ]
         try:
-            coordinator = self.tool.start("coordinator", *queue, *case.arguments, **servers).wait()
-            if coordinator.process.returncode == 0:
-                for worker in workers:
-                    worker.wait()
+            time.sleep(WORKERS_START_SECONDS)
+            coordinator = self.tool.start("coordinator", *queue, *case.options(self.tool_options), **servers).expect_success()
+            deadline = time.monotonic() + WORKERS_END_SECONDS
+            while any(worker.runs() for worker in workers) and time.monotonic() < deadline:
+                time.sleep(0.01)
         finally:
+            # One that came too late to see the job waits for the next.
             for worker in workers:
                 worker.stop()
         return [coordinator, *workers]

@@ -85,6 +85,16 @@ def floor_groups(chosen) -> list:
     return list(groups.items())
 
 
+def tried(results, case, measure):
+    """What `measure` finds, or None: one case that fails does not take the others with it."""
+    try:
+        return measure()
+    except (Exception, SystemExit) as error:  # whatever it was, it is shown, and the command fails in the end
+        results["failed"].append(f"{case.name}: {error}")
+        progress(f"FAILED: {case.name}: {error}")
+        return None
+
+
 def play_round(measures, chosen, asked, number, results):
     """Every case once, in an order of the round's own; each against the floors before and after it."""
     order = random.Random(number)
@@ -104,9 +114,11 @@ def play_round(measures, chosen, asked, number, results):
         for start in range(0, len(group), CASES_BETWEEN_FLOORS):
             founds = []
             for case in group[start : start + CASES_BETWEEN_FLOORS]:
-                founds.append(measures.measure(case, asked))
-                results["by_name"][case.name]["rounds"].append(founds[-1])
-                progress(f"round {number}: {case.name}: {rate_text(founds[-1]['rate'])} rows/s")
+                found = tried(results, case, lambda case=case: measures.measure(case, asked))
+                if found:
+                    founds.append(found | {"round": number})
+                    results["by_name"][case.name]["rounds"].append(founds[-1])
+                    progress(f"round {number}: {case.name}: {rate_text(found['rate'])} rows/s")
             after = floor()
             for found in founds:
                 found["floor"] = (before + after) / 2
@@ -126,6 +138,7 @@ def play(server, redis, directory, options, chosen, tool_options) -> dict:
         "rows": options.rows,
         "rounds": options.rounds,
         "load_before": machine.load(),
+        "failed": [],
         "floors": {},
         "by_name": {},
     }
@@ -138,20 +151,29 @@ def play(server, redis, directory, options, chosen, tool_options) -> dict:
     statements = StatementTimes(server)
     for case in chosen:
         progress(f"counting: {case.name}")
-        measures.measure_start_up(case)
-        if case.name != "base":
-            results["by_name"][case.name]["counted"] = measures.measure(case, options.rows, counted=True)
-            continue
-        with statements.counting():
-            results["by_name"][case.name]["counted"] = measures.measure(case, options.rows, counted=True)
-            results["statements"] = statements.found(SUBJECT)
-            results["statement_rows"] = case.rows(options.rows)
+
+
+        def count(case=case):
+            measures.measure_start_up(case)
+            with statements.counting():
+                found = measures.measure(case, options.rows, counted=True)
+            return found | {"statements": statements.found(SUBJECT)}
+
+        results["by_name"][case.name]["counted"] = tried(results, case, count)
     for number in range(1, options.rounds + 1):
         play_round(measures, chosen, options.rows, number, results)
+        results["load_after"] = machine.load()
+        results["cases"] = [case for case in results["by_name"].values() if case["rounds"]]
+        # After every round: a measurement that is broken off is not lost.
+        save(results | {"rounds": number}, options.json)
     server.drop_subject()
-    results["load_after"] = machine.load()
-    results["cases"] = list(results.pop("by_name").values())
     return results
+
+
+def save(results, file):
+    if file:
+        shown = {name: value for name, value in results.items() if name != "by_name"}
+        pathlib.Path(file).write_text(json.dumps(shown, indent=1) + "\n")
 
 
 # MARK: the command
@@ -172,12 +194,13 @@ def show(results):
         found = phases(base)
         print(f"\na run of the base case: {found['before']:.2f} s before the first commit (start, census, first range), "
               f"{found['draining']:.2f} s of writing, {found['after']:.2f} s after the last (census, end)")  # fmt: skip
-    if results.get("statements"):
         print("\nits statements in the server (not timed above; over all sessions, waiting included): µs a row, share")
-        for kind, count, microseconds, share in statement_lines(results):
+        for kind, count, microseconds, share in statement_lines(base):
             print(f"  {kind:32} {count:>8} {microseconds:>8} {share:>6}")
     if max(results["load_before"], results["load_after"]) > 2.5 * described["cores"]:
         print("\nThe machine was busy with something else: judge ratios, not rates.")
+    for failure in results["failed"]:
+        print(f"\nFAILED: {failure}")
 
 
 def main():
@@ -218,9 +241,9 @@ def main():
             chosen = [case for case in chosen if not case.pgcrypto]
         results = play(server, redis, directory, options, chosen, tool_options)
     results["minutes"] = round((time.monotonic() - started) / 60, 1)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+    save(results, options.json)
     show(results)
+    sys.exit(1 if results["failed"] else 0)
 
 
 if __name__ == "__main__":

@@ -102,11 +102,11 @@ def phases(case) -> dict:
     }
 
 
-def statement_lines(results) -> list:
-    """Kind, statements, µs a row and share of what the base case's statements cost the server."""
-    found = results.get("statements") or []
+def statement_lines(case) -> list:
+    """Kind, statements, µs a row and share of what the case's statements cost the server; nothing where not counted."""
+    found = (case.get("counted") or {}).get("statements") or []
     total = sum(entry["milliseconds"] for entry in found)
-    rows = results["statement_rows"]
+    rows = case["rows"]
     return [
         [entry["kind"], f"{entry['statements']:,}", f"{1e3 * entry['milliseconds'] / rows:.2f}",
          f"{entry['milliseconds'] / total:.0%}"]

@@ -123,6 +123,18 @@ class PrivatePostgres:
 
     def clone_and_promote(self, origin):
         """Becomes a physical copy of the running `origin`, with its data and password, on a timeline of its own."""
+        self._copy(origin)
+        self.start()
+        self._run("pg_ctl", "promote", "-w", "-D", str(self.data))
+
+    def start_as_standby_of(self, origin, name="standby"):
+        """Becomes a streaming standby of the running `origin`; `name` is its application_name there."""
+        source = f"host={origin.socket_directory} port={origin.port} user={SUPERUSER} application_name={name}"
+        self._copy(origin, primary_conninfo=source)
+        self.start()
+        return self
+
+    def _copy(self, origin, **more):
         self.directory.mkdir(parents=True)
         self._give_to_server_user(self.directory)
         self.directory.chmod(0o700)
@@ -134,13 +146,13 @@ class PrivatePostgres:
             "port": free_loopback_port(),
             "unix_socket_directories": self._short_socket_directory(),
             "hot_standby": "on",
+            **more,
         }
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as configuration:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in own.items())
         (self.data / "standby.signal").touch()
         self._give_to_server_user(self.data / "standby.signal")
-        self.start()
-        self._run("pg_ctl", "promote", "-w", "-D", str(self.data))
+        (self.directory / "password").write_text(origin.password)
 
     # MARK: addresses
 

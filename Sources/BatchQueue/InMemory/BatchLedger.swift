@@ -9,6 +9,9 @@ package struct BatchLedger: Sendable {
     private var pending: Deque<Entry> = []
     private var delayed: [Delayed] = []
     private var leased: [UInt64: Entry] = [:]
+    private var meter = ClaimMeter()
+    /// Rows rewritten so far, by the oid of their leaf.
+    package private(set) var rowsByLeaf: [UInt32: Int] = [:]
 
     private struct Entry: Sendable {
         let sequence: UInt64
@@ -25,8 +28,15 @@ package struct BatchLedger: Sendable {
 
     package var isDrained: Bool { progress.enumerationDone && progress.batchesOutstanding == 0 }
 
-    /// When the first delayed batch is due.
-    package var nextDue: ContinuousClock.Instant? { delayed.map(\.due).min() }
+    /// When the next change comes by itself: a delayed batch is due, or the pace allows another claim.
+    package func nextDue(after now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        let nextClaim = pending.isEmpty ? nil : meter.nextDue(after: now)
+        return (delayed.map(\.due).filter { $0 > now } + (nextClaim.map { [$0] } ?? [])).min()
+    }
+
+    package mutating func set(_ pace: ClaimPace, now: ContinuousClock.Instant) {
+        meter.set(pace, now: now)
+    }
 
     /// - Parameter generation: another one than any before.
     package mutating func beginSweep(generation: UInt64) {
@@ -64,7 +74,8 @@ package struct BatchLedger: Sendable {
             progress.batchesDelayed -= 1
             progress.batchesPending += 1
         }
-        guard var entry = pending.popFirst() else { return nil }
+        guard meter.allowsClaim(now: now), var entry = pending.popFirst() else { return nil }
+        meter.charge(records: entry.range.records, now: now)
         entry.deliveries += 1
         leased[entry.sequence] = entry
         progress.batchesPending -= 1
@@ -86,6 +97,7 @@ package struct BatchLedger: Sendable {
         progress.recordsTotal += max(0, accounted - lease.range.records)
         progress.batchesDone += 1
         progress.cost += result.cost
+        rowsByLeaf[lease.range.leaf, default: 0] += result.cost.rows
         if let remainder = result.remainder {
             delayed.append(Delayed(due: now.advanced(by: delay), entry: newEntry(remainder)))
             progress.batchesDelayed += 1

@@ -83,6 +83,13 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     package func show(census: [(group: [String?], records: Int)]) {}
     package func publish(recordsPerSecond: Double?, remaining: Duration?) {}
 
+    package func publish(_ pace: ClaimPace) {
+        ledger.set(pace, now: clock.now)
+        wakeAll()
+    }
+
+    package func rowsByLeaf() -> [UInt32: Int] { ledger.rowsByLeaf }
+
     /// No further sweep comes: every claim ends.
     package func endJob() {
         hasEnded = true
@@ -117,7 +124,7 @@ package actor InMemoryBatchQueue: BatchQueue, CoordinatorQueue {
     private func waitForChange() async {
         let number = nextWaiter
         nextWaiter += 1
-        let alarm = ledger.nextDue.map { due in
+        let alarm = ledger.nextDue(after: clock.now).map { due in
             Task {
                 do {
                     try await self.clock.sleep(until: due)

@@ -16,6 +16,7 @@ enum QueueScripts {
     static let bury = script("bury", PackageResources.bury_lua)
     static let retryFailures = script("retry_failures", PackageResources.retry_failures_lua)
     static let control = script("control", PackageResources.control_lua)
+    static let pace = script("pace", PackageResources.pace_lua)
     static let tick = script("tick", PackageResources.tick_lua)
     static let census = script("census", PackageResources.census_lua)
     static let finishJob = script("finish_job", PackageResources.finish_job_lua)

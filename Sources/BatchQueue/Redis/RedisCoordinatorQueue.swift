@@ -224,6 +224,22 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
         self.remaining = remaining
     }
 
+    package func publish(_ pace: ClaimPace) async throws {
+        let rate = pace.recordsPerSecond.map { "\(($0 * 1_000).rounded() / 1_000)" } ?? ""
+        try await demandLead(run(QueueScripts.pace, [.text(token), .text(rate), .text(pace.reason)]))
+    }
+
+    package func rowsByLeaf() async throws -> [UInt32: Int] {
+        let fields = try await RedisPatience.retrying(onTrouble) {
+            try await connection.command(["HGETALL", .text(queue.key("leaf_rows"))]).fields()
+        }
+        var rows: [UInt32: Int] = [:]
+        for (field, value) in fields {
+            if let oid = UInt32(field) { rows[oid] = try value.integer() }
+        }
+        return rows
+    }
+
     package func waitUntilDrained() async throws {
         while true {
             let progress = try await progress()

@@ -81,13 +81,17 @@ package actor RedisWorkerQueue: BatchQueue {
             let state = try reply[0].text()
             guard try reply[3].text() == job, Self.isRunning(state) else { return nil }
             tally.refusedMessages += try reply[5].integer()
-            if reply.count >= 10, let lease = try await take(reply) { return lease }
+            if reply.count >= 11, let lease = try await take(reply) { return lease }
+            // Until the pace allows a claim; it may change meanwhile.
+            let wait = min(try reply[6].integer(), Self.longestPause)
             do {
-                try await Task.sleep(for: .milliseconds(Int.random(in: pause / 2...pause)))
+                try await Task.sleep(
+                    for: .milliseconds(Int.random(in: wait > 0 ? wait...wait + wait / 10 : pause / 2...pause))
+                )
             } catch {
                 return nil
             }
-            pause = min(pause * 2, Self.longestPause)
+            pause = wait > 0 ? Self.shortestPause : min(pause * 2, Self.longestPause)
         }
         return nil
     }
@@ -112,8 +116,8 @@ package actor RedisWorkerQueue: BatchQueue {
 
     private func take(_ reply: [RedisReply]) async throws -> Lease? {
         let generation = try reply[4].text()
-        let message = try reply[9].bytes()
-        guard let sequence = UInt64(try reply[6].text()), let number = UInt64(generation, radix: 16) else {
+        let message = try reply[10].bytes()
+        guard let sequence = UInt64(try reply[7].text()), let number = UInt64(generation, radix: 16) else {
             throw RedisError(.unexpectedAnswer, "a claim was answered with a number that is none")
         }
         let range: BatchRange
@@ -126,7 +130,7 @@ package actor RedisWorkerQueue: BatchQueue {
         }
         let lease = Lease(
             sequence: sequence, generation: number, range: range,
-            deliveries: try reply[7].integer(), crashes: try reply[8].integer())
+            deliveries: try reply[8].integer(), crashes: try reply[9].integer())
         inHand[sequence] = (lease, generation, message)
         return lease
     }
@@ -140,6 +144,7 @@ package actor RedisWorkerQueue: BatchQueue {
             .integer(result.rewrapped), .integer(result.failures.count), .text(body),
             .integer(result.remainder?.records ?? 0), milliseconds(delay), .integer(result.cost.rows),
             .integer(result.cost.bytes), .integer(Int(result.cost.seconds * 1_000_000)),
+            .text("\(lease.range.leaf)"),
         ]
         for failure in result.failures {
             arguments.append(.text(try FailureEntry.field(failure)))

@@ -10,6 +10,17 @@ extension Preflight {
     }
 }
 
+extension Preflight {
+    /// Why a COMMIT would wait for ever for a synchronous standby; nil where none is missing.
+    package static func missingSynchronousStandby(_ session: PostgresSession) throws(PostgresError) -> String?
+    {
+        guard let problem = try ServerFacts(of: session).standbyProblem, problem.severity == .refuse else {
+            return nil
+        }
+        return problem.message
+    }
+}
+
 /// What bears on a rotation about the server as a whole.
 struct ServerFacts {
     var isStandby = false
@@ -69,7 +80,7 @@ struct ServerFacts {
     }
 
     /// Without its standbys a COMMIT never returns, and the rows it has locked stay locked.
-    private var standbyProblem: CatalogProblem? {
+    var standbyProblem: CatalogProblem? {
         let required = SynchronousStandbyNames.requiredCount(standbyNames)
         if required == 0 { return nil }
         let seesAll = visibleStandbys == connectedStandbys

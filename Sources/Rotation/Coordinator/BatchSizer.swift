@@ -10,17 +10,22 @@ package struct BatchSizer: Sendable {
     private var secondsPerRow: Double?
     private var bytesPerRow: Double?
 
-    static let targetSeconds = 0.1
-    static let largest = 1_000
+    private let targetSeconds: Double
+    private let largest: Int
     static let smallest = 10
     /// What a range's values may weigh in memory.
     static let targetBytes = 2_000_000.0
     private static let weight = 0.2
 
-    /// - Parameter fixed: the operator's batch size; nil adapts.
-    package init(fixed: Int?) {
+    /// - Parameters:
+    ///   - fixed: the operator's batch size; nil adapts.
+    ///   - targetSeconds: what a range should last; 0.25 at most, since its rows stay locked for about as long.
+    ///   - largest: rows.
+    package init(fixed: Int?, targetSeconds: Double = 0.1, largest: Int = 1_000) {
         isFixed = fixed != nil
-        rows = fixed ?? 100
+        self.targetSeconds = min(targetSeconds, 0.25)
+        self.largest = largest
+        rows = fixed ?? min(100, largest)
     }
 
     /// - Parameter wasSplit: the range failed in a way that a smaller one might not.
@@ -33,9 +38,9 @@ package struct BatchSizer: Sendable {
         guard rows > 0 else { return }
         secondsPerRow = Self.average(secondsPerRow, seconds / Double(rows))
         bytesPerRow = Self.average(bytesPerRow, Double(bytes) / Double(rows))
-        let byTime = Self.targetSeconds / max(secondsPerRow ?? 0, 1e-7)
+        let byTime = targetSeconds / max(secondsPerRow ?? 0, 1e-7)
         let byMemory = Self.targetBytes / max(bytesPerRow ?? 0, 1)
-        let wanted = min(byTime, byMemory, Double(Self.largest), Double(self.rows) * 2)
+        let wanted = min(byTime, byMemory, Double(largest), Double(self.rows) * 2)
         self.rows = max(Self.smallest, Int(wanted))
     }
 

@@ -14,11 +14,21 @@ package final class Coordinator: Sendable {
         package var batchSize: Int?
         package var allowsUnknownKeys: Bool
         package var order: RowOrder
+        package var profile: Profile
+        package var limits: PaceLimits
+        /// Share of a leaf's rows after which it is vacuumed; nil leaves that to autovacuum.
+        package var vacuumPercent: Double?
 
-        package init(batchSize: Int?, allowsUnknownKeys: Bool, order: RowOrder = .auto) {
+        package init(
+            batchSize: Int?, allowsUnknownKeys: Bool, order: RowOrder = .auto, profile: Profile = .balanced,
+            limits: PaceLimits? = nil, vacuumPercent: Double? = 10
+        ) {
             self.order = order
             self.batchSize = batchSize
             self.allowsUnknownKeys = allowsUnknownKeys
+            self.profile = profile
+            self.limits = limits ?? profile.limits
+            self.vacuumPercent = vacuumPercent
         }
     }
 
@@ -29,6 +39,8 @@ package final class Coordinator: Sendable {
     private let logger: Logger
     private let connection: PostgresConnection
     private let pace: Mutex<Pace>
+    private let pacer: Pacer
+    private let vacuum: LeafVacuum?
     private let progressInterval: Duration
 
     /// What progress readings build up.
@@ -60,12 +72,23 @@ package final class Coordinator: Sendable {
         self.observer = observer
         self.logger = logger
         connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
-        pace = Mutex(Pace(sizer: BatchSizer(fixed: options.batchSize)))
+        pace = Mutex(
+            Pace(
+                sizer: BatchSizer(
+                    fixed: options.batchSize, targetSeconds: options.profile.batchSeconds,
+                    largest: options.profile.largestBatch)))
+        vacuum = options.vacuumPercent.map { percent in
+            LeafVacuum(
+                LeafVacuum.Options(percent: percent, costDelay: options.profile.vacuumCostDelay), plan,
+                queue: queue, settings: settings, logger: logger)
+        }
+        pacer = Pacer(options.limits, plan, queue: queue, settings: settings, vacuum: vacuum, logger: logger)
     }
 
     /// The census that opens the job, and what it says about the keys.
     /// - Throws: `RotationError` where the job must not run; nothing has been changed.
     package func open() async throws -> Census {
+        try await pacer.prepare()
         let census = try await takeCensus()
         try await KeyPreflight(plan, allowsUnknownKeys: options.allowsUnknownKeys, logger)
             .check(census, on: connection)
@@ -127,6 +150,8 @@ package final class Coordinator: Sendable {
     /// Ends the connection.
     package func close() async {
         await connection.close()
+        await pacer.close()
+        await vacuum?.close()
     }
 
     // MARK: Sweeps
@@ -135,6 +160,7 @@ package final class Coordinator: Sendable {
         if !resuming { try await queue.beginSweep(oldRecords: oldRecords) }
         let done = try await steadily { try await queue.progress().recordsDone }
         pace.withLock { $0.meter.beginSweep(oldRecords: oldRecords, done: done) }
+        try await pacer.start()
         try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try await self.enumerateAndDrain(order, resuming: resuming)
@@ -144,11 +170,22 @@ package final class Coordinator: Sendable {
                 await self.reportProgress()
                 return false
             }
+            group.addTask {
+                try await self.pacer.run()
+                return false
+            }
+            if let vacuum {
+                group.addTask {
+                    await vacuum.run()
+                    return false
+                }
+            }
             while let isWork = try await group.next() {
                 if isWork { break }
             }
             group.cancelAll()
         }
+        await pacer.release()
         await observe()
     }
 
@@ -171,7 +208,7 @@ package final class Coordinator: Sendable {
             do {
                 let enumerator = Enumerator(
                     plan: plan, queue: queue, connection: connection, logger: logger, order: order,
-                    rangeRows: { self.pace.withLock { $0.sizer.rows } },
+                    rangeRows: { self.rangeRows },
                     window: { self.pace.withLock { $0.window } })
                 try await enumerator.enumerate(from: cursor)
                 try await queue.waitUntilDrained()
@@ -182,6 +219,14 @@ package final class Coordinator: Sendable {
                 try await queue.redraw()
             }
         }
+    }
+
+    /// Rows of the next range: where the pace is slow, no more than it allows in a quarter of a second, so that
+    /// the job comes in small steps. The operator's own size stays.
+    private var rangeRows: Int {
+        let rows = pace.withLock { $0.sizer.rows }
+        guard options.batchSize == nil, let rate = pacer.recordsPerSecond, rate > 0 else { return rows }
+        return min(rows, max(10, Int(min(rate / 4, 1e6))))
     }
 
     private func takeCensus() async throws -> Census {

@@ -32,6 +32,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
         help: ArgumentHelp("Refuse other key bytes than those with this check value.", valueName: "id:hex"))
     var expectCheckValue: [ExpectedCheckValue] = []
 
+    @OptionGroup(title: "Room for the application") var pace: PaceOptions
     @OptionGroup var queue: QueueOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
@@ -54,7 +55,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
             let coordination = Coordination(
                 settings: settings, redis: redis, queue: queue.queue, mode: mode,
                 options: Coordinator.Options(
-                    batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order),
+                    batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order,
+                    profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent),
                 expectedKeyIDs: Set(expectCheckValue.map(\.keyID)), logger: logger)
             let (code, signal) = try await StopSignals.run(logger) { try await coordination.run() }
             if let code {

@@ -27,8 +27,11 @@ struct RunCommand: AsyncParsableCommand {
         help: "Rows a transaction (default: starts at 100 and adapts).")
     var batchSize: Int?
 
-    @Option(help: "Database connections that re-encrypt side by side.")
-    var concurrency = 2
+    @Option(
+        help:
+            "Database connections that re-encrypt side by side (default: polite 1, balanced 2, maintenance 4)."
+    )
+    var concurrency: Int?
 
     @Option(help: "rewrap: only the data keys; reencrypt: the data too, after a key was compromised.")
     var mode: RotationMode = .rewrap
@@ -45,6 +48,7 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "Write a JSON report to this file.")
     var report: String?
 
+    @OptionGroup(title: "Room for the application") var pace: PaceOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
 
@@ -52,7 +56,7 @@ struct RunCommand: AsyncParsableCommand {
         if let batchSize, !(1...100_000).contains(batchSize) {
             throw ValidationError("--batch-size takes 1 to 100000 rows; 1000 is fastest, more gains nothing.")
         }
-        guard (1...256).contains(concurrency) else {
+        if let concurrency, !(1...256).contains(concurrency) {
             throw ValidationError("--concurrency takes 1 to 256 connections.")
         }
     }
@@ -80,9 +84,10 @@ struct RunCommand: AsyncParsableCommand {
                     settings.file, expected, allowsUnknownKeys: allowUnknownKeys, logsAll: verbose)
             } else {
                 try await job.rotate(
-                    settings.file, expected, lanes: concurrency,
+                    settings.file, expected, lanes: concurrency ?? pace.profile.lanes,
                     Coordinator.Options(
-                        batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order))
+                        batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order,
+                        profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent))
             }
         }
     }

@@ -3,7 +3,7 @@
 -- Reply: 'ok' | 'not leader'
 if not leads(ARGV[1]) then return 'not leader' end
 local tables = cjson.decode(ARGV[9])
-redis.call('DEL', PROGRESS, PENDING, BATCHES, HELD, LEASES, DELAYED, VOID, FAILURES, SAMPLES, P .. 'census')
+redis.call('DEL', PROGRESS, PENDING, BATCHES, HELD, LEASES, DELAYED, VOID, FAILURES, SAMPLES, LEAF_ROWS, P .. 'census')
 local old = redis.call('HGET', STATE, 'tables')
 if old then
   for _, name in ipairs(cjson.decode(old)) do redis.call('DEL', P .. 'progress:' .. name) end

@@ -3,7 +3,7 @@
 -- Reply: 'ok' | 'no job'
 if not running() then return 'no job' end
 if ARGV[1] == 'cancel' then
-  redis.call('HSET', PROGRESS, 'state', 'cancelled', 'finished_at', int(now()), 'records_per_second', '',
+  redis.call('HSET', PROGRESS, 'state', 'cancelled', 'throttled', '', 'finished_at', int(now()), 'records_per_second', '',
     'eta_seconds', '')
   -- Nothing more is handed out; what is in hand may still be reported.
   redis.call('DEL', PENDING)

@@ -3,7 +3,7 @@
 -- Reply: 'ok' | 'not leader'
 if not leads(ARGV[1]) then return 'not leader' end
 redis.call('HSET', PROGRESS, 'state', ARGV[2], 'finished_at', int(now()), 'updated_at', int(now()),
-  'records_per_second', '', 'eta_seconds', '')
+  'throttled', '', 'records_per_second', '', 'eta_seconds', '')
 redis.call('DEL', PENDING)
 redis.call('LPUSH', HISTORY, ARGV[3])
 redis.call('LTRIM', HISTORY, 0, tonumber(ARGV[4]) - 1)

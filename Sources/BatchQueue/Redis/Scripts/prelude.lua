@@ -5,6 +5,7 @@
 -- batches   hash: sequence -> state|deliveries|crashes|records|sha1 of the message|table; state is
 --           p (pending), l (leased), d (delayed). A batch is here from its enqueueing until it is counted.
 -- void      set: sequences of counted batches whose message is still in the list
+-- leaf_rows hash: oid of a leaf -> rows rewritten in it, over the whole job
 -- held      hash: sequence -> message, of leased and delayed batches; pending ones have theirs in the list
 --
 -- What a call costs Redis bounds the whole queue. A command takes it about a microsecond, a number made into text a
@@ -12,7 +13,7 @@
 local P = string.sub(KEYS[1], 1, -9)
 local PROGRESS, STATE, PENDING, BATCHES = KEYS[1], P .. 'state', P .. 'pending', P .. 'batches'
 local HELD, LEASES, DELAYED, FAILURES = P .. 'held', P .. 'leases', P .. 'delayed', P .. 'failures'
-local VOID = P .. 'void'
+local VOID, LEAF_ROWS = P .. 'void', P .. 'leaf_rows'
 local WORKERS, EVENTS, SAMPLES, HISTORY = P .. 'workers', P .. 'events', P .. 'samples', P .. 'history'
 local FAILURES_KEPT, SAMPLES_KEPT, MESSAGE_LIMIT = 100000, 2000, 65536
 

@@ -1,0 +1,106 @@
+package import BatchQueue
+
+/// Decides how fast the job goes, from what was last seen of server, standbys and applications. The slowest
+/// limit counts, and its reason is shown while it holds the job back.
+package struct PaceController: Sendable {
+    package enum Verdict: Sendable, Hashable {
+        case go(ClaimPace)
+        /// The job has to end, for the server's sake.
+        case stop(String)
+    }
+
+    private let limits: PaceLimits
+    private var lagGovernor: LagGovernor?
+    private var lockWaits = LockWaitGovernor()
+    private var guardConditions: GuardConditions
+    private var serverGuard: ServerGuard
+    private var done = CounterHistory()
+    private var lastCost: (done: Int, seconds: Double)?
+    /// Of a lane's time, as a moving average.
+    private var secondsPerRecord: Double?
+    private var lag = LagGovernor.Verdict()
+    private var guardVerdict = ServerGuard.Verdict.clear
+    private var queryHold: String?
+
+    private static let window: Duration = .seconds(1)
+    /// Before anything is known of what a record costs.
+    private static let firstShareRate = 500.0
+
+    package init(_ limits: PaceLimits) {
+        self.limits = limits
+        lagGovernor = limits.lag.map { LagGovernor($0) }
+        guardConditions = GuardConditions(limits.guards)
+        serverGuard = ServerGuard(grace: limits.guards.grace)
+    }
+
+    /// How fast the job went over the last second.
+    package var recordsPerSecond: Double { done.rate(over: Self.window) ?? 0 }
+
+    // MARK: What is seen
+
+    package mutating func observe(_ progress: JobProgress, now: ContinuousClock.Instant) {
+        done.append(Double(progress.recordsDone), at: now)
+        let cost = (done: progress.recordsDone, seconds: progress.cost.seconds)
+        if let last = lastCost, cost.done > last.done, cost.seconds > last.seconds {
+            let measured = (cost.seconds - last.seconds) / Double(cost.done - last.done)
+            secondsPerRecord = secondsPerRecord.map { $0 + 0.2 * (measured - $0) } ?? measured
+        }
+        lastCost = cost
+    }
+
+    /// - Returns: standbys that are left out from now on, since they were behind from the start.
+    package mutating func observe(
+        _ standbys: [StandbyReading], position: Double, now: ContinuousClock.Instant
+    ) -> [String] {
+        guard var governor = lagGovernor else { return [] }
+        lag = governor.decide(
+            standbys, position: position, recordsPerSecond: recordsPerSecond, now: now)
+        lagGovernor = governor
+        return lag.newlyIgnored
+    }
+
+    /// - Parameter table: where an application waits for a lock of ours; nil where none does.
+    package mutating func observe(lockWaitOn table: String?) {
+        guard limits.yieldsToLockWaits else { return }
+        lockWaits.observe(waitOn: table, recordsPerSecond: recordsPerSecond)
+    }
+
+    package mutating func observe(_ reading: GuardConditions.Reading, now: ContinuousClock.Instant) {
+        guardVerdict = serverGuard.judge(guardConditions.breaches(reading, now: now), now: now)
+    }
+
+    /// - Parameter reason: why the operator's query holds the job; nil where it does not.
+    package mutating func observe(queryHold reason: String?) {
+        queryHold = reason
+    }
+
+    // MARK: What follows
+
+    package func decide() -> Verdict {
+        switch guardVerdict {
+        case .stop(let reason): return .stop(reason)
+        case .hold(let reason): return .go(ClaimPace(recordsPerSecond: 0, reason: reason))
+        case .clear: break
+        }
+        if let queryHold { return .go(ClaimPace(recordsPerSecond: 0, reason: queryHold)) }
+        var rate = Double.infinity
+        var reason = ""
+        func limit(to limit: Double?, _ why: String) {
+            guard let limit, limit < rate else { return }
+            (rate, reason) = (limit, why)
+        }
+        limit(to: limits.recordsPerSecond, named("max-records-per-second", limits.recordsPerSecond))
+        let share = limits.laneShare.map { share in
+            secondsPerRecord.map { share / max($0, 1e-7) } ?? Self.firstShareRate
+        }
+        limit(to: share, named("profile polite", share))
+        limit(to: lockWaits.rate, lockWaits.reason)
+        limit(to: lag.rate, lag.reason)
+        return .go(ClaimPace(recordsPerSecond: rate.isFinite ? rate : nil, reason: reason))
+    }
+
+    /// A limit that stands all the time is named while the job comes near it.
+    private func named(_ reason: String, _ limit: Double?) -> String {
+        limit.map { recordsPerSecond >= 0.7 * $0 } ?? false ? reason : ""
+    }
+}

@@ -1,0 +1,160 @@
+import BatchQueue
+import Rotation
+import Testing
+
+/// Which limit counts, and what is said of it; on a clock of the test's own.
+@Suite struct PaceControllerTests {
+    private let start = ContinuousClock.now
+
+    private func progress(_ done: Int, seconds: Double = 0) -> JobProgress {
+        var progress = JobProgress()
+        progress.recordsRewrapped = done
+        progress.cost.seconds = seconds
+        return progress
+    }
+
+    private func pace(_ controller: PaceController) -> ClaimPace? {
+        guard case .go(let pace) = controller.decide() else { return nil }
+        return pace
+    }
+
+    @Test func withoutLimitsNothingHoldsTheJob() {
+        #expect(pace(PaceController(PaceLimits())) == .free)
+    }
+
+    @Test func aConstantLimitIsNamedOnceTheJobComesNearIt() {
+        var limits = PaceLimits()
+        limits.recordsPerSecond = 1_000
+        var controller = PaceController(limits)
+        #expect(pace(controller) == ClaimPace(recordsPerSecond: 1_000, reason: ""))
+        controller.observe(progress(0), now: start)
+        controller.observe(progress(900), now: start.advanced(by: .seconds(1)))
+        #expect(pace(controller) == ClaimPace(recordsPerSecond: 1_000, reason: "max-records-per-second"))
+        controller.observe(progress(1_000), now: start.advanced(by: .seconds(2)))
+        #expect(pace(controller)?.reason == "")
+    }
+
+    @Test func aShareOfALanesTimeFollowsWhatARecordCosts() {
+        var limits = PaceLimits()
+        limits.laneShare = 0.5
+        var controller = PaceController(limits)
+        #expect(pace(controller)?.recordsPerSecond == 500)
+        controller.observe(progress(0), now: start)
+        // 100 µs a record.
+        controller.observe(progress(1_000, seconds: 0.1), now: start.advanced(by: .seconds(1)))
+        #expect(abs((pace(controller)?.recordsPerSecond ?? 0) - 5_000) < 1)
+        // The server becomes slower, and so do we.
+        for second in 2...60 {
+            controller.observe(
+                progress(1_000 * second, seconds: 0.1 * Double(second * 10 - 9)),
+                now: start.advanced(by: .seconds(second)))
+        }
+        #expect(abs((pace(controller)?.recordsPerSecond ?? 0) - 500) < 5)
+    }
+
+    @Test func theQueryHoldsAndSaysWhy() {
+        var controller = PaceController(PaceLimits())
+        controller.observe(queryHold: "throttle-query")
+        #expect(pace(controller) == ClaimPace(recordsPerSecond: 0, reason: "throttle-query"))
+        controller.observe(queryHold: nil)
+        #expect(pace(controller) == .free)
+    }
+
+    @Test func theSlowestLimitCounts() {
+        var limits = PaceLimits()
+        limits.recordsPerSecond = 10
+        limits.lag = PaceLimits.Lag(limit: .seconds(2), standbys: ["gone"])
+        var controller = PaceController(limits)
+        _ = controller.observe([], position: 1, now: start)
+        #expect(
+            pace(controller) == ClaimPace(recordsPerSecond: 0, reason: "standby gone is not connected"))
+    }
+
+    @Test func lockWaitsOfApplicationsSlowTheJobDownAndPass() {
+        var controller = PaceController(PaceLimits())
+        for second in 0...2 {
+            controller.observe(progress(10_000 * second), now: start.advanced(by: .seconds(second)))
+        }
+        controller.observe(lockWaitOn: "t")
+        #expect(
+            pace(controller)
+                == ClaimPace(recordsPerSecond: 7_000, reason: "lock waits of applications on table t"))
+        controller.observe(lockWaitOn: "t")
+        #expect(abs((pace(controller)?.recordsPerSecond ?? 0) - 4_900) < 1)
+        for _ in 0..<30 { controller.observe(lockWaitOn: nil) }
+        #expect(pace(controller) == .free)
+        var heedless = PaceController(Profile.maintenance.limits)
+        heedless.observe(lockWaitOn: "t")
+        #expect(pace(heedless) == .free)
+    }
+
+    @Test func aGuardHoldsThenEndsTheJob() {
+        var limits = PaceLimits()
+        limits.guards.slotWAL = 1 << 30
+        limits.guards.grace = .seconds(600)
+        var controller = PaceController(limits)
+        var reading = GuardConditions.Reading()
+        reading.slot = ("s", 3 << 30)
+        controller.observe(reading, now: start)
+        let reason = "replication slot s retains 3 GB of WAL, above 1 GB (max-slot-wal)"
+        #expect(pace(controller) == ClaimPace(recordsPerSecond: 0, reason: reason))
+        // It passes in time once, then it does not.
+        controller.observe(GuardConditions.Reading(), now: start.advanced(by: .seconds(599)))
+        #expect(pace(controller) == .free)
+        controller.observe(reading, now: start.advanced(by: .seconds(700)))
+        controller.observe(reading, now: start.advanced(by: .seconds(1_299)))
+        #expect(pace(controller)?.recordsPerSecond == 0)
+        controller.observe(reading, now: start.advanced(by: .seconds(1_300)))
+        #expect(controller.decide() == .stop("\(reason), for 600 s now"))
+    }
+}
+
+/// What counts as beyond a limit.
+@Suite struct GuardConditionsTests {
+    private let start = ContinuousClock.now
+
+    @Test func archivingMayFailForAWhile() {
+        var limits = GuardLimits()
+        limits.archiveFailing = .seconds(300)
+        var conditions = GuardConditions(limits)
+        var reading = GuardConditions.Reading()
+        reading.isArchivingFailing = true
+        #expect(conditions.breaches(reading, now: start).isEmpty)
+        #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(299))).isEmpty)
+        #expect(
+            conditions.breaches(reading, now: start.advanced(by: .seconds(301)))
+                == ["WAL archiving has been failing for 301 s (max-archive-failing)"])
+        reading.isArchivingFailing = false
+        #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(302))).isEmpty)
+        reading.isArchivingFailing = true
+        #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(303))).isEmpty)
+    }
+
+    @Test func aHorizonIsTimedByItsTransactionOrByWhenItWasSeen() {
+        var limits = GuardLimits()
+        limits.horizonAge = .seconds(60)
+        var conditions = GuardConditions(limits)
+        var reading = GuardConditions.Reading()
+        reading.horizons = [("the transaction of pid 7", "740", 61), ("the replication slot s", "730", nil)]
+        #expect(
+            conditions.breaches(reading, now: start)
+                == ["the transaction of pid 7 holds VACUUM's horizon back for 61 s (max-horizon-age)"])
+        reading.horizons = [("the replication slot s", "730", nil)]
+        #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(61))).count == 1)
+        // A slot that moves on is no hindrance.
+        reading.horizons = [("the replication slot s", "731", nil)]
+        #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(62))).isEmpty)
+    }
+
+    @Test func aMissingStandbyAndAFullDiskCountAtOnce() {
+        var limits = GuardLimits()
+        limits.freeDisk = 10 << 30
+        var conditions = GuardConditions(limits)
+        var reading = GuardConditions.Reading()
+        reading.missingStandby = "missing"
+        reading.freeDisk = 5 << 29
+        #expect(
+            conditions.breaches(reading, now: start)
+                == ["missing", "2.5 GB free on the server's disk, below 10 GB (min-free-disk)"])
+    }
+}

@@ -1,0 +1,173 @@
+"""Puts the results of `scripts/bench write --json FILE` into docs/performance.md and draws docs/performance.svg.
+
+The page's prose is written by hand; what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is made here.
+
+    scripts/bench report RESULTS.json [--page docs/performance.md]
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import statistics
+import sys
+
+from bar_chart import BarChart
+from tool_process import REPOSITORY
+from write_results import (
+    COLUMNS, floors_text, grouped, markdown_table, phases, rate_text, ratio, row_of, spread, statement_lines,
+)  # fmt: skip
+
+RIVALS = "instead of the tool"
+
+
+def machine_part(results) -> str:
+    found = results["machine"]
+    settings = ", ".join(f"`{name}={value}`" for name, value in results["settings"].items())
+    return "\n".join([
+        "| | |", "|---|---|",
+        f"| processor | {found['processor']}, {found['cores']} cores, shared by server and client |",
+        f"| memory, disk | {found['memory']}; {found['disk']} |",
+        f"| system | {found['system']} |",
+        f"| PostgreSQL | {found['postgresql']} |",
+        f"| settings beside the defaults | {settings} |",
+        f"| tool | reencrypt-secrets {results['tool']} |",
+        f"| rows, rounds | {results['rows']:,} (16 KiB values: a twentieth), {results['rounds']} |",
+        f"| load before and after (one minute) | {results['load_before']:.1f}, {results['load_after']:.1f} |",
+    ])  # fmt: skip
+
+
+def table_part(results) -> str:
+    columns = ["case", *COLUMNS[1:]]
+    rows = []
+    for group, cases in grouped(results):
+        rows.append([f"**{group}**", *[""] * (len(columns) - 1)])
+        rows += [row_of(case) for case in cases]
+    return markdown_table(columns, rows)
+
+
+def floors_part(results) -> str:
+    return markdown_table(
+        ["table", "connections", "rows/s", "min–max"],
+        [
+            [shape.replace("_", " "), connections, rate_text(median), f"{rate_text(low)}–{rate_text(high)}"]
+            for shape, connections, median, low, high in floors_text(results)
+        ],
+    )
+
+
+def phases_part(results) -> str:
+    rows = []
+    for case in results["cases"]:
+        if case["group"] != RIVALS:
+            found = phases(case)
+            rows.append([case["title"], *(f"{found[phase]:.2f}" for phase in ("before", "draining", "after"))])
+    return markdown_table(["case", "before the first commit, s", "writing, s", "after the last commit, s"], rows)
+
+
+def statements_part(results) -> str:
+    parts = []
+    for name in ("base", "jsonb", "16k-external"):
+        case = next((case for case in results["cases"] if case["name"] == name), None)
+        if case and (lines := statement_lines(case)):
+            parts.append(markdown_table([case["title"], "statements", "µs a row", "share"], lines))
+    return "\n\n".join(parts) or "Not counted."
+
+
+class Shown:
+    """What the tool set out to reach, and what this run found."""
+
+    def __init__(self, results):
+        self.cases = {case["name"]: case for case in results["cases"]}
+        self.rows = []
+
+    def line(self, what, wanted, found, holds):
+        self.rows.append([what, wanted, found, "yes" if holds else "**no**"])
+
+    def ratio(self, name, what, least):
+        if name in self.cases:
+            middle, low, high = ratio(self.cases[name])
+            wanted = f"≥ {least:.2f}" if least else "–"
+            self.line(what, wanted, f"{middle:.2f} ({low:.2f}–{high:.2f})", middle >= (least or 0))
+
+    def cpu(self, name, what, most):
+        if name in self.cases:
+            middle, low, high = spread(self.cases[name], "cpu_microseconds")
+            self.line(what, f"≤ {most:.1f} µs", f"{middle:.2f} ({low:.2f}–{high:.2f})", middle <= most)
+
+    def times(self, name, what, least):
+        """The base case over another one, round by round."""
+        if name in self.cases and "base" in self.cases:
+            ours, theirs = ({found["round"]: found["rate"] for found in self.cases[of]["rounds"]} for of in ("base", name))
+            found = [ours[number] / theirs[number] for number in ours.keys() & theirs.keys()]
+            middle = statistics.median(found)
+            self.line(what, f"≥ {least} times", f"{middle:.1f} ({min(found):.1f}–{max(found):.1f})", middle >= least)
+
+
+def shown_part(results) -> str:
+    shown = Shown(results)
+    shown.ratio("base", "base case, of the floor", 0.70)
+    shown.ratio("jsonb", "jsonb, of its floor", 0.55)
+    shown.ratio("lanes-1", "one lane, of the one-connection floor", 0.68)
+    shown.cpu("base", "client CPU a row, 331 bytes", 0.9)
+    shown.cpu("16k-external", "client CPU a row, 16 KiB", 2.0)
+    shown.ratio("16k-external", "16 KiB, stored uncompressed, of its floor", 0.80)
+    shown.ratio("16k-extended", "16 KiB, where the server tries to compress", None)
+    shown.times("row-by-row", "base case over an UPDATE a row", 50)
+    shown.times("batched-python", "base case over the best Python script", 2)
+    return markdown_table(["what", "wanted", "found: median (min–max)", "reached"], shown.rows)
+
+
+PARTS = {
+    "machine": machine_part,
+    "shown": shown_part,
+    "table": table_part,
+    "floors": floors_part,
+    "phases": phases_part,
+    "statements": statements_part,
+}
+
+
+def fill(page: str, results) -> str:
+    for name, part in PARTS.items():
+        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+        if not re.search(pattern, page, re.S):
+            sys.exit(f"the page has no part '{name}'")
+        page = re.sub(pattern, lambda found, part=part: f"{found[1]}\n{part(results)}\n\n{found[2]}", page, flags=re.S)
+    return page
+
+
+def chart(results) -> str:
+    groups = []
+    for group, cases in grouped(results):
+        bars = []
+        for case in cases:
+            share = ratio(case)
+            digits = 2 if share[0] >= 0.1 else 3
+            text = f"{share[0]:.{digits}f}   {rate_text(spread(case, 'rate')[0])} rows/s"
+            bars.append((case["title"], *share, text, group == RIVALS))
+        groups.append((group, bars))
+    subtitle = (
+        f"{results['machine']['cores']} cores, PostgreSQL {results['machine']['postgresql'].split()[0]}, "
+        f"{results['rows']:,} rows; medians of {results['rounds']} rounds, least and most"
+    )
+    return BarChart("Rows a second, of what the server can do at all", subtitle, groups).svg()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=pathlib.Path)
+    parser.add_argument("--page", type=pathlib.Path, default=REPOSITORY / "docs/performance.md")
+    options = parser.parse_args()
+    results = json.loads(options.results.read_text())
+    if results.get("kind") != "write":
+        sys.exit("these are no results of scripts/bench write")
+    options.page.write_text(fill(options.page.read_text(), results))
+    options.page.with_suffix(".svg").write_text(chart(results))
+    print(f"{options.page.name} and {options.page.with_suffix('.svg').name} are written")
+
+
+if __name__ == "__main__":
+    main()
