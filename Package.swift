@@ -11,6 +11,8 @@ let settings: [SwiftSetting] = [
 ]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 // The order is the path of the data; nothing imports what stands below it.
@@ -26,6 +28,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        // Without its reader of configuration files and without the whole of Foundation.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
         .systemLibrary(
@@ -63,13 +67,25 @@ let package = Package(
                 logging,
             ],
             swiftSettings: settings),
+        .target(
+            name: "HTTPService", dependencies: [hummingbird, logging], swiftSettings: settings),
+        .target(name: "Exposition", swiftSettings: settings),
+        .target(
+            name: "Dashboard",
+            dependencies: [
+                "BatchQueue", "Redis", "Exposition", "HTTPService", hummingbird, lifecycle, logging,
+            ],
+            resources: [
+                "page.html", "login.html", "style.css", "controls.html", "dialog.html", "format.js",
+                "chart.js", "progress.js", "sections.js", "controls.js", "main.js",
+            ].map { .embedInCode("Page/\($0)") },
+            swiftSettings: settings),
         .executableTarget(
             name: "reencrypt-secrets",
             dependencies: [
                 "CLinux", "Envelope", "Postgres", "Redis", "Catalog", "BatchQueue", "Verification",
-                "Rotation",
-                argumentParser, logging,
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                "Rotation", "HTTPService", "Dashboard",
+                argumentParser, hummingbird, lifecycle, logging,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
@@ -98,8 +114,12 @@ let package = Package(
             name: "VerificationReportTests",
             dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
         .testTarget(
+            name: "DashboardTests", dependencies: ["Dashboard", "Exposition"], swiftSettings: settings),
+        .testTarget(
             name: "CommandLineTests",
-            dependencies: ["reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification"],
+            dependencies: [
+                "reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification", "HTTPService",
+            ],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -1,8 +1,9 @@
 /// Delays with full jitter: drawn evenly between nothing and a bound that grows.
 package enum Backoff {
-    /// Before a batch is handed out again that hit an error: the bound doubles from 50 ms to 5 s.
+    /// Before a batch is handed out again that hit an error: the bound doubles from 50 ms to 2 s, so that
+    /// work goes on within 5 s once a server is back.
     package static func afterError(deliveries: Int) -> Duration {
-        let bound = min(5_000, 50 << min(max(deliveries - 1, 0), 10))
+        let bound = min(2_000, 50 << min(max(deliveries - 1, 0), 10))
         return .milliseconds(Int.random(in: 0...bound))
     }
 

@@ -12,6 +12,8 @@ package struct ConnectionSettings: Sendable {
     /// The longest wait for one answer; above every `statement_timeout` that a session sets, so that the
     /// server speaks first.
     package var answerTimeout: Duration = .seconds(90)
+    /// Whether a server that has been silent for five seconds is asked by another session (`SilenceProbe`).
+    var probesSilence = true
 
     /// - Throws: `invalidSettings` where `url` does not parse. libpq's own message is left out, since it
     ///   quotes the part that it could not read, which may be the password.

@@ -16,6 +16,8 @@ package final class PostgresSession {
     private var openGroup = Group()
     private var submitted: [Group] = []
     private var isBroken = false
+    /// Nil until the session is set up.
+    private var process: SilenceProbe.Process?
 
     /// The server process that serves this session.
     package let backendPID: Int
@@ -38,12 +40,15 @@ package final class PostgresSession {
         self.handle = handle
         self.settings = settings
         self.backendPID = pid
-        try query(
+        let answer = try query(
             """
             SELECT set_config('datestyle', 'ISO, YMD', false), set_config('timezone', 'UTC', false), \
             set_config('intervalstyle', 'postgres', false), set_config('bytea_output', 'hex', false), \
-            set_config('extra_float_digits', '1', false)
+            set_config('extra_float_digits', '1', false), \(SilenceProbe.Process.columns)
             """)
+        if let pid = answer.integer(0, 5), let start = answer.string(0, 6) {
+            process = SilenceProbe.Process(pid: pid, start: start)
+        }
     }
 
     /// The server's version as libpq gives it: 150004 for 15.4.
@@ -222,14 +227,39 @@ package final class PostgresSession {
         }
     }
 
+    /// False once the deadline has passed.
+    /// - Throws: as soon as it is known that the connection has died without a word.
     private func wait(for events: Int16, until deadline: ContinuousClock.Instant) throws(PostgresError)
         -> Bool
     {
         do throws(PostgresError) {
-            return try handle.wait(for: events, until: deadline)
+            while true {
+                guard process != nil else { return try waitForFirstAnswer(events, until: deadline) }
+                let pause = ContinuousClock.now.advanced(by: SilenceProbe.patience)
+                if !settings.probesSilence || pause >= deadline {
+                    return try handle.wait(for: events, until: deadline)
+                }
+                if try handle.wait(for: events, until: pause) { return true }
+                guard let process, let finding = SilenceProbe.finding(about: process, settings) else {
+                    continue
+                }
+                // The answer may have come while the question was asked.
+                let now = ContinuousClock.now.advanced(by: .milliseconds(300))
+                if try handle.wait(for: events, until: now) { return true }
+                throw PostgresError(.timedOut, "silent for \(SilenceProbe.patience), and \(finding)")
+            }
         } catch {
             throw broken(error)
         }
+    }
+
+    /// The first statement is answered at once, or by nobody: it has the time of a connection.
+    private func waitForFirstAnswer(_ events: Int16, until deadline: ContinuousClock.Instant)
+        throws(PostgresError) -> Bool
+    {
+        let limit = ContinuousClock.now.advanced(by: settings.connectTimeout)
+        if try handle.wait(for: events, until: min(limit, deadline)) { return true }
+        throw PostgresError(.timedOut, "connected, and silent for \(settings.connectTimeout)")
     }
 
     private func checkUsable() throws(PostgresError) {

@@ -71,7 +71,8 @@ def note_what_is_missing(world, findings):
 
 
 def fault_run(arguments, folder, findings) -> World:
-    world = World(folder, binary_path(), second_binary(folder), findings, arguments.seed, arguments.rows, arguments.rate)
+    binaries = binary_path(), second_binary(folder)
+    world = World(folder, *binaries, findings, arguments.seed, arguments.rows, arguments.rate)
     end = time.monotonic() + arguments.minutes * 60
     try:
         world.start()
@@ -102,8 +103,10 @@ def summary(world, findings, began):
         print(f"memory: at most {supervisor.largest_memory:.0f} MiB, grown by {supervisor.largest_growth:.1f} MiB at most "
               f"({supervisor.judged} processes that lived for a minute or more)")  # fmt: skip
     if watch is not None:
-        print(f"queue: {watch.samples} samples of all counters, {len(watch.done_at)} batches seen, {watch.expired} leases ran out")
-        print(f"application: {world.application.written} rows written; verdicts under faults by exit code: {world.verifier.verdicts}")
+        print(f"queue: {watch.samples} samples of all counters, {len(watch.done_at)} batches seen, "
+              f"{watch.expired} leases ran out")  # fmt: skip
+        print(f"application: {world.application.written} rows written; "
+              f"verdicts under faults by exit code: {world.verifier.verdicts}")  # fmt: skip
     for what, count in sorted(findings.notes.items()):
         print(f"{what}: {count}")
     print(f"duration: {(time.monotonic() - began) / 60:.1f} minutes")
@@ -122,7 +125,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
-    parser.add_argument("--rows", type=int, default=3000, help="rows of each of the three tables")
+    parser.add_argument("--rows", type=int, default=6000, help="rows of each of the three tables")
     parser.add_argument("--rate", type=float, default=15, help="transactions a second of each of the two writers")
     parser.add_argument("--folder", type=pathlib.Path, default=None, help="where logs go (default: a temporary one)")
     parser.add_argument("--no-faults", action="store_true", help="count deliveries instead")

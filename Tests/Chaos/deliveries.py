@@ -55,7 +55,7 @@ class Deliveries:
         deliveries, answers = collections.Counter(), collections.Counter()
         for proxy in proxies:
             for request in proxy.kept("claim"):
-                generation, leased = request.answer[4], request.answer[6:]
+                generation, leased = request.answer[4], request.answer[7:]
                 deliveries.update((generation, sequence) for sequence in leased[::4])
             answers.update(request.answer for request in proxy.kept("acknowledge"))
             proxy.close()

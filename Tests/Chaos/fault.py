@@ -35,6 +35,7 @@ class Fault:
     lane: str
     inject: object
     loses_queue: bool
+    fails_records: bool
     limit: float
     weight: int
 
@@ -49,12 +50,12 @@ class WorkGoesOn:
 FAULTS = []
 
 
-def fault(name, lane, loses_queue=False, limit=SERVER_BACK_SECONDS, weight=1):
+def fault(name, lane, loses_queue=False, fails_records=False, limit=SERVER_BACK_SECONDS, weight=1):
     """Registers `inject(world, rng)`, which returns after the fault has ended: WorkGoesOn, or nothing where nothing
-    of all is to be waited for."""
+    of all is to be waited for. `loses_queue`: Redis' data; `fails_records`: single rows may have been cancelled."""
 
     def register(inject):
-        FAULTS.append(Fault(name, lane, inject, loses_queue, limit, weight))
+        FAULTS.append(Fault(name, lane, inject, loses_queue, fails_records, limit, weight))
         return inject
 
     return register
@@ -80,7 +81,7 @@ class Lane:
         world, findings = self.world, self.world.findings
         findings.say(f"{fault.lane}: {fault.name}")
         own = random.Random(self.random.random())
-        imposition = world.impose(fault.name) if fault.lane == "server" else None
+        imposition = world.impositions.begin(fault.name) if fault.lane == "server" else None
         try:
             expected = fault.inject(world, own)
             findings.fault(fault.name)
@@ -94,7 +95,7 @@ class Lane:
             findings.violation("harness", f"{fault.name}: {error!r}")
         finally:
             if imposition is not None:
-                world.lift(imposition)
+                world.impositions.end(imposition)
 
     def _wait(self, fault, expected, imposition):
         world = self.world
@@ -109,7 +110,7 @@ class Lane:
                 return
             time.sleep(0.02)
         seconds = max(0.0, done - expected.since)
-        others = world.impositions_since(expected.since, imposition)
+        others = world.impositions.since(expected.since, imposition)
         if world.watch.was_starved_since(expected.since):
             others.append("nothing to hand out but what a lost worker has")
         world.findings.say(

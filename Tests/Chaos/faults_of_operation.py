@@ -8,4 +8,5 @@ def pooler(world, rng):
     if world.pooler is None:
         raise NotNow("no pooler")
     with world.postgres_changes, world.pooler.running(world.pg) as url:
-        world.expect_refusal("transaction pooler in between", url, "pooler", command=rng.choice(["run", "coordinator"]))
+        command = rng.choice(["run", "coordinator"])
+        world.operator.expect_refusal("transaction pooler in between", url, "pooler", command)

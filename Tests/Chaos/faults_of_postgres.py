@@ -1,12 +1,16 @@
 """A PostgreSQL that crashes, fails over, ends sessions, cancels statements, has no disk, no standby, or no free row."""
 
+import contextlib
+import os
+import pathlib
 import random
+import signal
 import threading
 import time
 
 import psycopg2
 
-from application import SMALL_TABLE, TABLES
+from chaos_tables import TABLES
 from fault import NotNow, WorkGoesOn, fault
 
 STORM_ROWS = 300
@@ -18,6 +22,26 @@ def restart(world, rng):
     with world.postgres_changes:
         world.pg.restart(rng.uniform(0, 2))
     return WorkGoesOn()
+
+
+@fault("PostgreSQL frozen", "server")
+def freeze(world, rng):
+    """All its processes, as on a machine that stands still."""
+    with world.postgres_changes:
+        postmaster = world.pg.primary._running_pid()
+        pids = [postmaster, *children(postmaster)]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        time.sleep(rng.uniform(0.5, 8))
+        for pid in reversed(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    return WorkGoesOn()
+
+
+def children(pid) -> list:
+    return [int(text) for text in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @fault("PostgreSQL failed over to its standby", "server")
@@ -41,7 +65,7 @@ def terminate(world, rng):
     return WorkGoesOn()
 
 
-@fault("statements cancelled", "single")
+@fault("statements cancelled", "single", fails_records=True)
 def cancel(world, rng):
     """57014, as a statement time-out or an administrator gives it. The application's are left alone."""
     for _ in range(rng.randrange(1, 15)):
@@ -52,7 +76,7 @@ def cancel(world, rng):
         time.sleep(rng.uniform(0, 0.1))
 
 
-@fault("statement time-out of the database", "server")
+@fault("statement time-out of the database", "server", fails_records=True)
 def time_out(world, rng):
     """Every new session begins with a time-out of a millisecond; sessions are ended, so that there are new ones."""
     world.pg.execute("ALTER DATABASE chaos SET statement_timeout = '1ms'")
@@ -95,11 +119,14 @@ def lock_storm(world, rng):
 def lock_table(world, rng):
     connection = world.pg.connect()
     connection.autocommit = False
-    with connection.cursor() as cursor:
-        for table in TABLES:
-            cursor.execute(f"LOCK TABLE {table.name} IN ACCESS EXCLUSIVE MODE")
-        time.sleep(rng.uniform(0.3, 3))
-    connection.close()
+    try:
+        with connection.cursor() as cursor:
+            # Whoever waits for a table makes everybody wait behind it; the verifier keeps its reader's locks.
+            cursor.execute("SET LOCAL lock_timeout = '3s'")
+            cursor.execute(f"LOCK TABLE {rng.choice(TABLES).name} IN ACCESS EXCLUSIVE MODE")
+            time.sleep(rng.uniform(0.3, 3))
+    finally:
+        connection.close()
     return WorkGoesOn()
 
 
@@ -143,10 +170,13 @@ def fill_disk(world, rng):
 @fault("synchronous standby missing", "server")
 def miss_standby(world, rng):
     """Every COMMIT hangs with its rows locked, until the setting is corrected."""
-    with world.postgres_changes:
-        before = world.pg.rows("SHOW synchronous_standby_names")[0][0]
+    if not world.pg.has_standby.is_set():
+        raise NotNow("there is no standby")
+    with world.postgres_changes, world.pg.requirement:
         world.pg.require_standby("absent")
-        time.sleep(rng.uniform(0.5, 5))
-        world.expect_refusal("synchronous standby missing", world.direct_url, "synchronous_standby_names")
-        world.pg.require_standby(before)
+        try:
+            time.sleep(rng.uniform(0.5, 5))
+            world.operator.expect_refusal("synchronous standby missing", world.direct_url, "synchronous_standby_names")
+        finally:
+            world.pg.require_standby("*")
     return WorkGoesOn()

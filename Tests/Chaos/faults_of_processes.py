@@ -9,7 +9,7 @@ BEYOND_THE_LEASE = (33.0, 40.0)
 STOPPED_WITHIN_SECONDS = 15.0
 
 
-@fault("worker killed", "single", weight=4)
+@fault("worker killed", "single", weight=2)
 def kill_worker(world, rng):
     role = world.some_worker(rng)
     role.kill()
@@ -19,7 +19,7 @@ def kill_worker(world, rng):
 @fault("worker stopped (SIGTERM)", "single")
 def stop_worker(world, rng):
     role = world.some_worker(rng)
-    world.stop_role(role, "worker stopped (SIGTERM)", STOPPED_WITHIN_SECONDS)
+    world.operator.stop(role, "worker stopped (SIGTERM)", STOPPED_WITHIN_SECONDS)
 
 
 @fault("leading coordinator killed", "server", limit=HANG_SECONDS, weight=2)
@@ -56,7 +56,7 @@ def _freeze(world, role, rng):
         role.is_frozen = False
 
 
-@fault("worker frozen beyond the lease", "long", weight=3)
+@fault("worker frozen beyond the lease", "long", weight=2)
 def freeze_worker(world, rng):
     role = world.some_worker(rng)
     role.send(signal.SIGSTOP)
@@ -67,9 +67,9 @@ def freeze_worker(world, rng):
 @fault("leading coordinator frozen", "long", limit=LEASE_SECONDS)
 def freeze_leader(world, rng):
     role = world.leader()
-    with world.imposing("leading coordinator frozen"):
+    with world.impositions.during("leading coordinator frozen"):
         frozen = time.monotonic()
-        world.follow_take_over("leading coordinator frozen", role, LEASE_SECONDS)
+        world.recoveries.of_a_lead("leading coordinator frozen", role, LEASE_SECONDS)
         _freeze(world, role, rng)
         world.findings.say(f"{role.name} was frozen for {time.monotonic() - frozen:.0f} s")
 
@@ -93,7 +93,7 @@ def roll_out(world, rng):
     world.roll_over()
     for role in world.workers:
         if role.is_running() and not role.is_frozen:
-            world.stop_role(role, "workers replaced by a second version", STOPPED_WITHIN_SECONDS)
+            world.operator.stop(role, "workers replaced by a second version", STOPPED_WITHIN_SECONDS)
 
 
 @fault("clock of a worker jumps", "single")

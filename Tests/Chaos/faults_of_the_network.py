@@ -45,9 +45,9 @@ def split_both(world, rng):
 @fault("network split: leading coordinator and PostgreSQL", "long", limit=LEASE_SECONDS)
 def split_leader(world, rng):
     role = world.leader()
-    with world.occupying(role), world.imposing("leading coordinator cut off"):
+    with world.occupying(role), world.impositions.during("leading coordinator cut off"):
         world.board.hold(f"{role.name} postgres")
-        world.follow_take_over("network split: leading coordinator and PostgreSQL", role, LEASE_SECONDS)
+        world.recoveries.of_a_lead("network split: leading coordinator and PostgreSQL", role, LEASE_SECONDS)
         world.is_over.wait(rng.uniform(33, 42))
         world.board.release(f"{role.name} postgres")
 
@@ -55,7 +55,7 @@ def split_leader(world, rng):
 @fault("network split: leading coordinator and Redis", "single")
 def split_leader_redis(world, rng):
     role = world.leader()
-    with world.occupying(role), world.imposing("leading coordinator cut off from Redis"):
+    with world.occupying(role), world.impositions.during("leading coordinator cut off from Redis"):
         _split(world, role, rng, ["redis"])
         time.sleep(3)
 
@@ -66,7 +66,7 @@ def _hole(world, role, server, kind):
     pid = role.pid
     if world.board.hole(route) == 0:
         raise NotNow("there is no connection")
-    world.follow_black_hole(kind, role, pid, route, HANG_SECONDS)
+    world.recoveries.from_a_black_hole(kind, role, pid, route, HANG_SECONDS)
 
 
 @fault("black hole: worker and Redis", "single")
@@ -82,14 +82,14 @@ def hole_postgres(world, rng):
 @fault("black hole: leading coordinator and PostgreSQL", "long")
 def hole_leader_postgres(world, rng):
     role = world.leader()
-    with world.occupying(role), world.imposing("leading coordinator in a black hole"):
+    with world.occupying(role), world.impositions.during("leading coordinator in a black hole"):
         _hole(world, role, "postgres", "black hole: leading coordinator and PostgreSQL")
-        world.is_over.wait(35)
+        world.is_over.wait(12)
 
 
 @fault("black hole: leading coordinator and Redis", "long")
 def hole_leader_redis(world, rng):
     role = world.leader()
-    with world.occupying(role), world.imposing("leading coordinator in a black hole"):
+    with world.occupying(role), world.impositions.during("leading coordinator in a black hole"):
         _hole(world, role, "redis", "black hole: leading coordinator and Redis")
-        world.is_over.wait(20)
+        world.is_over.wait(12)

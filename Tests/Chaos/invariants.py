@@ -2,7 +2,7 @@
 
 import collections
 
-from application import TABLES, Row
+from chaos_tables import TABLES, Row
 from envelope_reference import EnvelopeError, key_id, open_envelope
 
 COLUMNS = ("secret", "second")

@@ -19,11 +19,13 @@ from private_postgres import PrivatePostgres, PrivatePostgresError, free_loopbac
 SETTINGS = {
     "max_connections": 200, "max_prepared_transactions": 10, "shared_buffers": "64MB", "wal_keep_size": "256MB",
     "wal_retrieve_retry_interval": "200ms", "checkpoint_timeout": "30s", "max_wal_size": "256MB",
+    # Most rows are rewritten again and again.
+    "autovacuum_naptime": "5s", "autovacuum_vacuum_cost_delay": "0",
     # The faults end processes, not machines: what the kernel has been given survives them.
     "fsync": "off", "log_min_messages": "error",
 }  # fmt: skip
 DATABASE = "chaos"
-TABLESPACE_MEBIBYTES = 96
+TABLESPACE_MEBIBYTES = 256
 MARGIN_BYTES = 64 << 10
 
 
@@ -33,6 +35,8 @@ class PostgresPair:
         self.servers = [PrivatePostgres(folder / name, SETTINGS) for name in ("postgres-a", "postgres-b")]
         self.primary, self.standby = self.servers
         self.has_standby = threading.Event()
+        # Whoever changes what commits wait for.
+        self.requirement = threading.RLock()
         self.has_small_tablespace = False
         self.problems = []
         self._mounts = {}
@@ -116,9 +120,10 @@ class PostgresPair:
             file.write(f"port = '{free_loopback_port()}'\n")
             file.write(f"unix_socket_directories = '{standby._short_socket_directory()}'\n")
         self._starter.call(standby.start)
-        self.wait_until_streaming()
-        self.require_standby("*")
-        self.has_standby.set()
+        with self.requirement:
+            self.wait_until_streaming()
+            self.require_standby("*")
+            self.has_standby.set()
 
     def wait_until_streaming(self, seconds=30):
         deadline = time.monotonic() + seconds

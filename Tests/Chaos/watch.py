@@ -24,6 +24,7 @@ class Watch:
         self.leases = {}
         self.progress = {}
         self.expired = 0
+        self.redrawn = 0
         self.lost = []
         self.starved = []
         self._last_event = "0"
@@ -107,6 +108,8 @@ class Watch:
             if kind == "batch_done":
                 moment = int(self._last_event.split("-")[0]) / 1000
                 bisect.insort(self.done_at, moment)
+            elif kind == "generation_redrawn":
+                self.redrawn += 1
             elif kind == "lease_expired":
                 self.expired += 1
 

@@ -2,19 +2,19 @@
 
 import contextlib
 import glob
-import json
 import os
-import shutil
-import signal
-import subprocess
 import threading
 import time
 
-from application import TABLES, Application, Row, create_tables, fill
+from application import Application
+from chaos_tables import TABLES, Row, create_tables, fill
 from envelope_reference import KeyEncryptionKey, seal_canonical
 from fault import NotNow
+from impositions import Impositions
+from operating import Operator
 from pooler import Pooler
 from postgres_pair import PostgresPair
+from recoveries import Recoveries
 from redis_under_fire import RedisUnderFire
 from roles import Role, Supervisor
 from rotation_tool import catalog_yaml
@@ -39,7 +39,10 @@ class World:
         self.own_rows = list(OWN_ROWS)
         self.is_over = threading.Event()
         self.postgres_changes = threading.RLock()
-        self._impositions = {}
+        self.impositions = Impositions()
+        self.recoveries = Recoveries(self)
+        self.operator = Operator(self)
+        self.queue_name = QUEUE
         self._mutex = threading.Lock()
         self._background = []
         self.ends = []
@@ -196,33 +199,6 @@ class World:
             with self._mutex:
                 role.occupations -= 1
 
-    # MARK: what is imposed on everybody
-
-    def impose(self, name):
-        with self._mutex:
-            identity = object()
-            self._impositions[identity] = [name, time.time(), None]
-            return identity
-
-    def lift(self, identity):
-        with self._mutex:
-            self._impositions[identity][2] = time.time()
-
-    @contextlib.contextmanager
-    def imposing(self, name):
-        identity = self.impose(name)
-        try:
-            yield
-        finally:
-            self.lift(identity)
-
-    def impositions_since(self, since, own=None) -> list:
-        with self._mutex:
-            return sorted(
-                {name for identity, (name, _, end) in self._impositions.items()
-                 if identity is not own and (end is None or end >= since)}
-            )  # fmt: skip
-
     # MARK: background
 
     def in_background(self, function, *arguments):
@@ -236,53 +212,6 @@ class World:
         for problem in self.pg.problems:
             self.findings.violation("harness", problem)
         self.pg.problems = []
-
-    def follow_take_over(self, kind, role, limit):
-        """How long until another one holds the locks of the leader that stands still."""
-        self.in_background(self._follow_take_over, kind, role, role.pid, limit, time.monotonic())
-
-    def _follow_take_over(self, kind, role, pid, limit, since):
-        while not self.is_over.is_set() and role.pid == pid:
-            try:
-                name = self.leader_name()
-            except Exception:  # pylint: disable=broad-except
-                name = None
-            seconds = time.monotonic() - since
-            if name in self.coordinator_names and name != role.name:
-                self.findings.recovered(kind, seconds, limit)
-                return
-            if seconds > 2 * limit:
-                self.findings.violation(kind, f"nobody has taken over within {seconds:.0f} s\n{self.state()}")
-                return
-            time.sleep(0.1)
-
-    def follow_black_hole(self, kind, role, pid, route, limit):
-        self.in_background(self._follow_black_hole_of, kind, role, pid, route, limit)
-
-    def _follow_black_hole_of(self, kind, role, *rest):
-        with self.occupying(role):
-            self._follow_black_hole(kind, role, *rest)
-
-    def _follow_black_hole(self, kind, role, pid, route, limit):
-        """From the first request that was swallowed to the next answer of any kind."""
-        began = time.monotonic()
-        while (swallowed := self.board.swallowed_at(route)) is None:
-            if self.is_over.is_set() or role.pid != pid or time.monotonic() - began > 30:
-                return
-            time.sleep(0.05)
-        wall = time.time()
-        while self.board.last_answer(route) <= swallowed:
-            if self.is_over.is_set() or role.pid != pid:
-                return
-            if time.monotonic() - swallowed > 120:
-                self.findings.violation(kind, f"no answer reached {role.name} for 120 s\n{role.log_tail()}")
-                return
-            time.sleep(0.05)
-        seconds = self.board.last_answer(route) - swallowed
-        others = [name for name in self.impositions_since(wall) if name != "leading coordinator in a black hole"]
-        self.findings.say(f"{kind}: {role.name} was heard again after {seconds:.1f} s, beside {others}")
-        if seconds <= limit or not others:
-            self.findings.recovered(kind, seconds, limit)
 
     # MARK: processes
 
@@ -298,25 +227,6 @@ class World:
             if code not in (0, 2):
                 self.findings.say(f"{role.name}:\n{role.log_tail(4)}")
 
-    def stop_role(self, role, kind, limit):
-        """SIGTERM, and how long it takes; the supervisor starts it again."""
-        process = role.process
-        if process is None:
-            raise NotNow("it has just ended")
-        since = time.monotonic()
-        wall = time.time()
-        process.send_signal(signal.SIGTERM)
-        while process.poll() is None:
-            seconds = time.monotonic() - since
-            others = self.impositions_since(wall) if seconds > limit else []
-            if seconds > 60 or (seconds > limit and not others):
-                self.findings.violation(kind, f"{role.name} has not ended {seconds:.0f} s after SIGTERM\n{role.log_tail()}")
-                role.kill()
-                return
-            time.sleep(0.02)
-        if not self.impositions_since(wall):
-            self.findings.recovered(kind, time.monotonic() - since, limit)
-
     def roll_over(self):
         """From now on processes start from the other binary."""
         self.binaries.reverse()
@@ -327,30 +237,6 @@ class World:
     @property
     def direct_url(self) -> str:
         return self.pg.primary.url("chaos")
-
-    def expect_refusal(self, kind, url, word, command="run"):
-        """A command that must not begin, and must say why."""
-        queue = ["--queue", "elsewhere"] if command == "coordinator" else []
-        try:
-            outcome = subprocess.run(
-                [str(self.binary), command, *queue, "--catalog", "catalog.yaml"], cwd=self.folder, timeout=60, text=True,
-                env=self.environment(url, self.redis.server.url()), capture_output=True, stdin=subprocess.DEVNULL,
-                check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            self.findings.violation(kind, f"{command} was not refused within 60 s")
-            return
-        if outcome.returncode != 1:
-            self.findings.violation(kind, f"{command} ended with {outcome.returncode}: {outcome.stderr[-1500:]}")
-        elif word not in outcome.stderr:
-            self.findings.say(f"{kind}: refused for another reason: {outcome.stderr[-600:]}")
-
-    def cancel_job(self):
-        """So that the next coordinator begins a job of its own."""
-        subprocess.run(
-            [str(self.binary), "cancel", "--queue", QUEUE], cwd=self.folder, timeout=60, capture_output=True, check=False,
-            env=self.environment(self.direct_url, self.redis.server.url()), stdin=subprocess.DEVNULL,
-        )  # fmt: skip
 
     def state(self) -> str:
         """For a violation's message."""

@@ -4,6 +4,7 @@ import pytest
 
 from envelope_reference import seal
 from secrets_table import SecretsTable
+from waiting import wait_until
 
 ROWS = 60
 
@@ -135,6 +136,24 @@ def test_a_trigger_that_undoes_some_updates(database, tool, table, kek_v2, undo)
     table.assert_opens_with(kek_v2)
     assert outcome.report["records"]["rewrapped"] == ROWS - len(undone)
     assert table.name in outcome.stderr
+
+
+def test_a_trigger_that_comes_in_mid_run(database, tool, table, kek_v2):
+    """One that the run could not know of: the number of rows that the UPDATE changed tells."""
+    before = table.stored()
+    holder = database.connect()
+    with holder.cursor() as cursor:
+        cursor.execute(f"SELECT FROM {table.sql_name} WHERE id = 3 FOR UPDATE")
+        run = tool.start_run("--batch-size", 7)
+        wait_until(lambda: len(table.key_ids()) == 2, "the run has begun")
+        add_trigger(database, table, "BEFORE", "IF OLD.id = 3 THEN RETURN NULL; END IF; RETURN NEW;")
+    holder.commit()
+    outcome = run.wait().expect(2)
+    assert [failure["id"] for failure in outcome.report["failures"]] == ["3"], outcome
+    assert outcome.report["records"]["rewrapped"] == ROWS - 1
+    assert table.stored()[3] == before[3]
+    del table.sealed[3]
+    table.assert_opens_with(kek_v2)
 
 
 def test_a_trigger_that_writes_something_else(database, tool, table):

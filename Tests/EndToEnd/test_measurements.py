@@ -50,7 +50,7 @@ def test_write_path_against_the_floor(tmp_path):
     page = tmp_path / "page.md"
     shutil.copy(REPOSITORY / "docs/performance.md", page)
     bench("report", file, "--page", page)
-    assert page.read_text().count("| 2 workers of 1 lane |") == 2, "in the table, and in that of where the time goes"
+    assert page.read_text().count("| 2 workers of 1 lane |") == 2, "in both tables"
     assert xml.etree.ElementTree.parse(page.with_suffix(".svg")).getroot().tag.endswith("svg")
 
 

@@ -418,6 +418,39 @@ def seal_quickly(table):
     return next(iter(table.sealed.values()))
 
 
+def test_redis_is_out_of_memory_for_a_while(redis_server, queue, queue_tool, held, table, kek_v2):
+    """Who leads, who waits for the lead and who works: all of them wait, and end as if nothing had been."""
+    leading, application = held
+    waiting = queue_tool.coordinator()
+    wait_until(lambda: "Waiting for the lead" in waiting.stderr_so_far(), "the second one waits")
+    queue.redis.command("CONFIG", "SET", "maxmemory", 1_000_000)
+    for process in (leading, waiting):
+        wait_until(lambda process=process: "Waiting for Redis" in process.stderr_so_far(), "it has noticed")
+    time.sleep(2)
+    assert leading.is_running() and waiting.is_running(), waiting.stderr_so_far()
+    queue.redis.command("CONFIG", "SET", "maxmemory", 0)
+    application.rollback()
+    queue_tool.worker("--exit-when-done").wait(30).expect(0)
+    for process in (leading, waiting):
+        process.wait(30).expect(0)
+    table.assert_opens_with(kek_v2)
+
+
+def test_the_only_coordinator_comes_back_at_once(database, queue, queue_tool, tables, kek_v2):
+    """Its session is ended while ranges wait. Nobody else could lead; until it notices, no worker may write."""
+    coordinator = queue_tool.coordinator("--batch-size", 10)
+    queue_tool.worker("--concurrency", 1, "--exit-when-done")
+    queue.wait_until_done(tables.records // 10)
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'reencrypt-secrets leader'"
+    )
+    done, began = queue.done(), time.monotonic()
+    wait_until(lambda: queue.done() > done + 100, "work goes on", timeout=20)
+    assert time.monotonic() - began < 5
+    coordinator.wait(60).expect(0)
+    tables.assert_opens_with(kek_v2)
+
+
 def test_redis_is_not_there_at_the_start(redis_server, queue_tool, table):
     redis_server.stop()
     for command in ("coordinator", "worker"):

@@ -56,7 +56,8 @@ def refused_by(queue) -> int:
 
 
 def changed(message, **members) -> bytes:
-    return json.dumps({**json.loads(message), **members}).encode()
+    """Written as Redis writes it, else its head alone would give it away."""
+    return json.dumps({**json.loads(message), **members}, separators=(",", ":")).encode()
 
 
 def forgeries(database, messages, victim, own_tables) -> list:

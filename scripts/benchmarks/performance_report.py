@@ -1,8 +1,9 @@
-"""Puts the results of `scripts/bench write --json FILE` into docs/performance.md and draws docs/performance.svg.
+"""Puts results into docs/performance.md, and draws docs/performance.svg.
 
-The page's prose is written by hand; what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is made here.
+Of the measurements `write`, `sizes` and `physical`, as each wrote them with `--json FILE`: what is given is replaced. The
+page's prose is written by hand; what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is made here.
 
-    scripts/bench report RESULTS.json [--page docs/performance.md]
+    scripts/bench report RESULTS.json… [--page docs/performance.md]
 """
 
 import argparse
@@ -13,6 +14,8 @@ import statistics
 import sys
 
 from bar_chart import BarChart
+from table_sizes import COLUMNS as SIZE_COLUMNS
+from table_sizes import line
 from tool_process import REPOSITORY
 from write_results import (
     COLUMNS, floors_text, grouped, markdown_table, phases, rate_text, ratio, row_of, spread, statement_lines,
@@ -118,18 +121,50 @@ def shown_part(results) -> str:
     return markdown_table(["what", "wanted", "found: median (min–max)", "reached"], shown.rows)
 
 
+def circumstances(results) -> str:
+    found = results["machine"]
+    settings = ", ".join(f"`{name}={value}`" for name, value in results["settings"].items())
+    return f"{found['processor']}, {found['cores']} cores, PostgreSQL {found['postgresql']}, load {results['load']:.1f}; {settings}."
+
+
+def sizes_part(results) -> str:
+    rows = [line(size, results["sizes"][0]) for size in results["sizes"]]
+    return circumstances(results) + "\n\n" + markdown_table(SIZE_COLUMNS, rows)
+
+
+def physical_part(results) -> str:
+    def ratio_text(value):
+        return "–" if value is None else f"{value:.2f}"
+
+    columns = ["order", "rows/s, whole run", "min–max", "of the floor", "by commits", "WAL B", "of the floor's"]
+    rows = [
+        [way, rate_text(found["rows_per_second"]), f"{rate_text(found['slowest'])}–{rate_text(found['fastest'])}",
+         ratio_text(found["of_floor"]), ratio_text(found["of_floor_by_commits"]), rate_text(found["wal_bytes_a_row"]),
+         ratio_text(found["wal_of_floor"])]
+        for way, found in results["medians"].items()
+    ]  # fmt: skip
+    picks = {tuple(pick) for found in results["rounds"] for pick in found.get("auto", {}).get("picked", [])}
+    picked = "".join(f"\n\n`auto` picked {order}: {reason}." for order, reason in sorted(picks))
+    table = f"{results['rows']:,} rows, {results['size']}, {len(results['rounds'])} rounds. "
+    return table + circumstances(results) + "\n\n" + markdown_table(columns, rows) + picked
+
+
 PARTS = {
-    "machine": machine_part,
-    "shown": shown_part,
-    "table": table_part,
-    "floors": floors_part,
-    "phases": phases_part,
-    "statements": statements_part,
+    "write": {
+        "machine": machine_part,
+        "shown": shown_part,
+        "table": table_part,
+        "floors": floors_part,
+        "phases": phases_part,
+        "statements": statements_part,
+    },
+    "sizes": {"sizes": sizes_part},
+    "physical": {"physical": physical_part},
 }
 
 
 def fill(page: str, results) -> str:
-    for name, part in PARTS.items():
+    for name, part in PARTS[results["kind"]].items():
         pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
         if not re.search(pattern, page, re.S):
             sys.exit(f"the page has no part '{name}'")
@@ -158,15 +193,17 @@ def main():
     parser = argparse.ArgumentParser(
         prog="scripts/bench report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("results", type=pathlib.Path)
+    parser.add_argument("results", type=pathlib.Path, nargs="+")
     parser.add_argument("--page", type=pathlib.Path, default=REPOSITORY / "docs/performance.md")
     options = parser.parse_args()
-    results = json.loads(options.results.read_text())
-    if results.get("kind") != "write":
-        sys.exit("these are no results of scripts/bench write")
-    options.page.write_text(fill(options.page.read_text(), results))
-    options.page.with_suffix(".svg").write_text(chart(results))
-    print(f"{options.page.name} and {options.page.with_suffix('.svg').name} are written")
+    for file in options.results:
+        results = json.loads(file.read_text())
+        if results.get("kind") not in PARTS:
+            sys.exit(f"{file} holds no results of {', '.join(PARTS)}")
+        options.page.write_text(fill(options.page.read_text(), results))
+        if results["kind"] == "write":
+            options.page.with_suffix(".svg").write_text(chart(results))
+        print(f"{options.page.name} holds the results of {results['kind']}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 
+import machine
 from bench_server import BenchServer
 from commit_times import commit_times
 from floor import floor_assignment, update_in_ranges
@@ -131,6 +132,7 @@ def main():
         os.chmod(directory, 0o755)
         with BenchServer(pathlib.Path(directory) / "server", settings) as server:
             print("settings: " + ", ".join(f"{name}={value}" for name, value in server.settings.items()))
+            described = machine.describe() | {"postgresql": server.version()}
             measures = OrderMeasures(server, Tool(directory, TABLE), options.rows)
             measures.load()
             size = server.rows("SELECT pg_size_pretty(pg_relation_size(%s))", (TABLE,), TEMPLATE)[0][0]
@@ -144,7 +146,10 @@ def main():
     show(result, rounds)
     if options.json:
         options.json.write_text(
-            json.dumps({"settings": settings, "rows": options.rows, "medians": result, "rounds": rounds})
+            json.dumps({
+                "kind": "physical", "settings": settings, "rows": options.rows, "size": size, "machine": described,
+                "load": machine.load(), "medians": result, "rounds": rounds,
+            })  # fmt: skip
         )
 
 

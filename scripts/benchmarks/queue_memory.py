@@ -33,14 +33,15 @@ class SimulatedWorker:
     def work(self) -> int:
         job = self.redis.command("HGET", PROGRESS, "job") or ""
         reply = self.redis.command("EVALSHA", self.claim, 1, PROGRESS, 100, LEASE_MS, job)
-        generation, batches = reply[4], reply[6:]
+        generation, batches = reply[4], reply[7:]
         reports = []
         for start in range(0, len(batches) - len(batches) % 4, 4):
             sequence, _, _, message = batches[start : start + 4]
-            records = json.loads(message)["n"]
+            body = json.loads(message)
+            records = body["n"]
             reports.append(
                 ("EVALSHA", self.acknowledge, 1, PROGRESS, generation, sequence, message, records, 0, "", 0, 0,
-                 records, 33_100, 100_000)
+                 records, 33_100, 100_000, body["leaf"])
             )  # fmt: skip
         for answer in self.redis.pipeline(reports) if reports else []:
             if answer != b"counted":

@@ -8,6 +8,7 @@ from sealed_tables import PLAINTEXT_16K, Shape
 BASE = Shape()
 SHAPES = [
     BASE,
+    Shape("fewer_rows", share_of_rows=0.2),
     Shape("jsonb", type="jsonb"),
     Shape("random_keys", random_keys=True),
     Shape("fillfactor_50", fillfactor=50),
@@ -87,9 +88,10 @@ def cases() -> list:
         Case("reencrypt", "re-encrypt instead of rewrap", "mode and line", arguments=("--mode", "reencrypt")),
         Case("tls", "TLS", "mode and line", tls=True),
         *(
-            Case(f"profile-{name}", f"--profile {name}", "room for the application",
+            Case(f"profile-{name}", f"--profile {name}, VACUUM every 10 %", "room for the application", shape,
                  arguments=("--profile", name), needs=("--profile",), settings=())
-            for name in ("polite", "balanced", "maintenance")
+            # A polite run pauses, and takes its time.
+            for name, shape in (("polite", _SHAPE["fewer_rows"]), ("balanced", BASE), ("maintenance", BASE))
         ),
         Case("row-by-row", "a SELECT and an UPDATE a row, autocommit (Python)", "instead of the tool",
              how=ROW_BY_ROW, lanes=1, floor_connections=1, most_rows=3_000),

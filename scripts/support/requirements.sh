@@ -43,3 +43,52 @@ require_swift() {
 
 # Debian's Python, whose packages apt installs; another python3 may come first on PATH.
 python=/usr/bin/python3
+
+# Tools of which only a file is wanted: no service of theirs is installed or started.
+tools_folder=.build/tools
+
+# require_promtool: the checker of metrics and rules, out of Debian's prometheus.
+require_promtool() {
+    [ -x $tools_folder/promtool ] && return 0
+    local folder
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -q prometheus >/dev/null 2>&1 && dpkg -x prometheus_*.deb .) || {
+        echo "error: could not get Debian's package prometheus, for promtool" >&2
+        exit 1
+    }
+    mkdir -p $tools_folder
+    cp "$folder/usr/bin/promtool" $tools_folder/
+    rm -rf "$folder"
+}
+
+# require_axe: axe-core's script, out of the PyPI package that carries it.
+require_axe() {
+    [ -s $tools_folder/axe.min.js ] && return 0
+    local folder
+    folder=$(mktemp -d)
+    "$python" -m pip download -q --no-deps -d "$folder" axe-playwright-python==0.1.8 >/dev/null || {
+        echo "error: could not get axe-playwright-python from PyPI, for axe-core" >&2
+        exit 1
+    }
+    mkdir -p $tools_folder
+    "$python" -m zipfile -e "$folder"/axe_playwright_python-*.whl "$folder"
+    cp "$folder/axe_playwright_python/axe.min.js" $tools_folder/
+    rm -rf "$folder"
+}
+
+# One way to build in release for everything: with the Swift runtime linked in, so that the binary runs elsewhere.
+release_flags=(-c release --static-swift-stdlib)
+
+# build_release [PRODUCT]: the tool where no product is named.
+build_release() { swift build "${release_flags[@]}" --product "${1:-reencrypt-secrets}"; }
+
+release_folder() { swift build "${release_flags[@]}" --show-bin-path; }
+
+# man_pages FOLDER TOOL: one page a command, from the commands' own definitions. Asking the plug-in for help builds its
+# generator and nothing else; doing its work would build this package again, with other flags.
+man_pages() {
+    local date
+    date=$(git log -1 --format=%cs 2>/dev/null || date +%F)
+    swift package generate-manual --help >/dev/null
+    "$(swift build --show-bin-path)/generate-manual-tool" "$2" --multi-page --date "$date" --output-directory "$1"
+}

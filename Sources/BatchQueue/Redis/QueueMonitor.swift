@@ -3,7 +3,7 @@ package import Redis
 /// Looks at a queue, and passes on what an operator wants: for `status`, `failures`, `pause` and the like, and
 /// for whoever waits for a job.
 package struct QueueMonitor: Sendable {
-    private let connection: RedisConnection
+    let connection: RedisConnection
     package let queue: QueueName
 
     package init(_ connection: RedisConnection, queue: QueueName) {
@@ -34,6 +34,8 @@ package struct QueueMonitor: Sendable {
                 ["HGET", .text(progress), "state"], ["EXEC"],
             ])
         }
+        // What could not be queued says why (no memory); EXEC would only say that something could not.
+        for answer in answers { _ = try answer.get() }
         let both = try answers[3].get().elements()
         let (stored, shown) = (try both[0].elements(), both[1])
         guard let id = try stored[0].unlessNull?.text() else { return nil }

@@ -32,6 +32,16 @@ package actor RedisWorkerQueue: BatchQueue {
         package var refusedMessages = 0
     }
 
+    /// What shows from outside whether this worker gets on.
+    package enum Event: Sendable {
+        /// Redis has answered a script.
+        case answered
+        /// A range has been handed out to a lane.
+        case claimed(UInt64)
+        /// A lane is through with a range: the database did what was asked, or could not.
+        case finished(UInt64, databaseFailed: Bool)
+    }
+
     private let connection: RedisConnection
     private let queue: QueueName
     private let job: String
@@ -39,6 +49,7 @@ package actor RedisWorkerQueue: BatchQueue {
     private let startedAt = WallClock.milliseconds
     private let onTrouble: @Sendable (RedisError) -> Void
     private let onFailure: @Sendable (RecordFailure) -> Void
+    private let onEvent: @Sendable (Event) -> Void
     /// By sequence number: the lease, and the message that a report has to name.
     private var inHand: [UInt64: (lease: Lease, generation: String, message: [UInt8])] = [:]
     private var lastRate: (time: ContinuousClock.Instant, done: Int)?
@@ -53,10 +64,12 @@ package actor RedisWorkerQueue: BatchQueue {
     /// - Parameters:
     ///   - job: claims end where the queue has another.
     ///   - onTrouble: is told why Redis could not be used, each time it is tried in vain.
+    ///   - onEvent: must be quick.
     package init(
         _ connection: RedisConnection, queue: QueueName, job: String, identity: Identity,
         onTrouble: @escaping @Sendable (RedisError) -> Void,
-        onFailure: @escaping @Sendable (RecordFailure) -> Void
+        onFailure: @escaping @Sendable (RecordFailure) -> Void,
+        onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.connection = connection
         self.queue = queue
@@ -64,6 +77,7 @@ package actor RedisWorkerQueue: BatchQueue {
         self.identity = identity
         self.onTrouble = onTrouble
         self.onFailure = onFailure
+        self.onEvent = onEvent
     }
 
     // MARK: Claims
@@ -78,6 +92,7 @@ package actor RedisWorkerQueue: BatchQueue {
             } catch is CancellationError {
                 return nil
             }
+            onEvent(.answered)
             let state = try reply[0].text()
             guard try reply[3].text() == job, Self.isRunning(state) else { return nil }
             tally.refusedMessages += try reply[5].integer()
@@ -132,6 +147,7 @@ package actor RedisWorkerQueue: BatchQueue {
             sequence: sequence, generation: number, range: range,
             deliveries: try reply[8].integer(), crashes: try reply[9].integer())
         inHand[sequence] = (lease, generation, message)
+        onEvent(.claimed(sequence))
         return lease
     }
 
@@ -150,6 +166,7 @@ package actor RedisWorkerQueue: BatchQueue {
             arguments.append(.text(try FailureEntry.field(failure)))
             arguments.append(.text(try FailureEntry.value(failure)))
         }
+        onEvent(.finished(lease.sequence, databaseFailed: false))
         let answer = try await report(lease, QueueScripts.acknowledge, arguments)
         if answer == .counted {
             tally.rewrapped += result.rewrapped
@@ -162,6 +179,8 @@ package actor RedisWorkerQueue: BatchQueue {
     package func handBack(
         _ lease: Lease, after delay: Duration, blockedSince: Int64?
     ) async throws -> AcknowledgeAnswer {
+        // Rows that others have locked are an answer of the database, too.
+        onEvent(.finished(lease.sequence, databaseFailed: blockedSince == nil))
         var body = ""
         if blockedSince != lease.range.blockedSince {
             var range = lease.range
@@ -173,6 +192,7 @@ package actor RedisWorkerQueue: BatchQueue {
     }
 
     package func split(_ lease: Lease, into parts: [BatchRange]) async throws -> AcknowledgeAnswer {
+        onEvent(.finished(lease.sequence, databaseFailed: false))
         let arguments = try parts.flatMap { part -> [RedisArgument] in
             [.integer(part.records), .text(try BatchMessage.body(part))]
         }
@@ -180,6 +200,7 @@ package actor RedisWorkerQueue: BatchQueue {
     }
 
     package func bury(_ lease: Lease, reason: String) async throws -> AcknowledgeAnswer {
+        onEvent(.finished(lease.sequence, databaseFailed: false))
         let failure = RecordFailure(buried: lease.range, reason: reason)
         let value = try FailureEntry.value(failure, records: lease.range.records, isDead: true)
         let answer = try await report(
@@ -210,6 +231,7 @@ package actor RedisWorkerQueue: BatchQueue {
             }
         }.value
         inHand[lease.sequence] = nil
+        onEvent(.answered)
         switch answer {
         case "counted":
             tally.counted += 1
@@ -260,6 +282,7 @@ package actor RedisWorkerQueue: BatchQueue {
         }
         _ = try await connection.run(
             QueueScripts.heartbeat, keys: [queue.key("progress")], arguments: arguments)
+        onEvent(.answered)
     }
 
     /// Takes this worker out of the list of workers.

@@ -16,13 +16,14 @@ package actor Leadership {
     /// The server process of the session that was lost with the locks.
     private var lostPID: Int?
     /// When the locks were last known to be held by this process.
-    private var lastProven = ContinuousClock.now
+    package private(set) var lastProven = ContinuousClock.now
     private let onRetake: (@Sendable () async throws -> Void)?
 
     /// The server ends a leader's session that is silent for so long.
     private static let silenceLimit = "30s"
-    /// How often the session is touched.
-    private static let touchInterval: Duration = .seconds(10)
+    /// How often the session is touched. Until its loss is noticed nobody leads, and no worker may write: often
+    /// enough that work goes on within 5 s once the server is back.
+    private static let touchInterval: Duration = .seconds(2)
     /// How long locks are tried for that a lost connection of our own may still hold.
     private static let retakeLimit: Duration = .seconds(45)
     /// A gap in which somebody else could have led, and ended, another job: longer ones are not bridged.
@@ -54,6 +55,26 @@ package actor Leadership {
             return
         }
         throw refusal
+    }
+
+    /// Keeps the lead while `body` runs.
+    /// - Throws: the body's error; `leadershipLost`, which ends the body.
+    package nonisolated func holding<R: Sendable>(
+        _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await withThrowingTaskGroup(of: R?.self) { group in
+            group.addTask {
+                try await self.hold()
+                return nil
+            }
+            group.addTask { try await body() }
+            while let ended = try await group.next() {
+                guard let result = ended else { continue }
+                group.cancelAll()
+                return result
+            }
+            throw CancellationError()
+        }
     }
 
     /// Keeps the lead until cancelled.

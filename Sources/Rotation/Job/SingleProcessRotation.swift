@@ -34,7 +34,8 @@ package final class SingleProcessRotation: Sendable {
         let leadership = Leadership(plan, settings.named("reencrypt-secrets leader"), logger)
         do {
             try await leadership.acquire()
-            let before = try await coordinator.open()
+            // The census of a large table outlasts the silence after which the server takes the lead away.
+            let before = try await leadership.holding { try await self.coordinator.open() }
             let result = try await withThrowingTaskGroup(of: RotationResult?.self) { group in
                 group.addTask {
                     try await leadership.hold()

@@ -19,7 +19,14 @@ struct Coordination {
     let options: Coordinator.Options
     let expectedKeyIDs: Set<String>
     let logger: Logger
+    let health = HealthMonitor()
 
+    /// Looks at the queue are 2 to 3 seconds apart, each with a time-out of 5.
+    private static let queueSilence: Duration = .seconds(15)
+    /// The lead is proven every 10 seconds; the server takes it away after 30.
+    private static let leadSilence: Duration = .seconds(25)
+    /// Between two looks at the queue while leading.
+    private static let watchingPause: Duration = .seconds(3)
     /// Between two tries for the lead.
     private static let waitingPause: Duration = .seconds(2)
 
@@ -29,7 +36,9 @@ struct Coordination {
         logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
         let preparation = try await settings.prepare(logger)
         let monitor = QueueMonitor(redis, queue: queue)
-        let trouble = QueueTrouble(logger)
+        let trouble = QueueTrouble(logger, health)
+        health.expect(.queue, within: Self.queueSilence)
+        defer { health.stop() }
         var watched: String?
         var hasLed = false
         var first: String?
@@ -38,6 +47,7 @@ struct Coordination {
         while !Task.isCancelled {
             do {
                 let stored = try await monitor.job()
+                health.succeeded(.queue)
                 if isFirstLook { first = stored?.id }
                 if let end = end(
                     stored, watched: watched, first: first, isFirstLook: isFirstLook, hasLed: hasLed)
@@ -151,8 +161,14 @@ struct Coordination {
             settings.database.named("reencrypt-secrets leader"), logger,
             onRetake: { try await coordinatorQueue.confirmLead() })
         lead.set(leadership)
+        let watching = Task { await watch(leadership, QueueMonitor(redis, queue: queue), trouble) }
+        defer {
+            watching.cancel()
+            health.forget(.lead)
+        }
         do {
             try await leadership.acquire()
+            health.expect(.lead, within: Self.leadSilence)
             let code = try await run(record, plan, leadership, coordinatorQueue, preparation, onLead)
             await leadership.release()
             return code
@@ -171,7 +187,8 @@ struct Coordination {
             plan, queue: coordinatorQueue, settings: settings.database, options: options, observer: output,
             logger: logger, progressInterval: .seconds(1))
         let started = Moment()
-        let before = try await coordinator.open()
+        // The census of a large table outlasts the silence after which the server takes the lead away.
+        let before = try await leadership.holding { try await coordinator.open() }
         let resumes = try await coordinatorQueue.open()
         onLead()
         logger.info(
@@ -199,6 +216,27 @@ struct Coordination {
         await coordinator.close()
         if result.outcome == .stopped { return nil }
         return try await finish(result, on: coordinatorQueue, started, preparation)
+    }
+
+    /// Keeps the health up to date while this process leads: the job as the queue shows it, which a census does not
+    /// touch for minutes, and the last proof that the lead is held.
+    private func watch(_ leadership: Leadership, _ monitor: QueueMonitor, _ trouble: QueueTrouble) async {
+        while !Task.isCancelled {
+            health.succeeded(.lead, at: await leadership.lastProven)
+            do {
+                _ = try await monitor.job()
+                health.succeeded(.queue)
+            } catch let error as RedisError {
+                trouble.log(error)
+            } catch {
+                return
+            }
+            do {
+                try await Task.sleep(for: Self.watchingPause)
+            } catch {
+                return
+            }
+        }
     }
 
     private func show(_ census: Census, on queue: RedisCoordinatorQueue) async throws {

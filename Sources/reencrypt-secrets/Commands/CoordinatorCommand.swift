@@ -33,6 +33,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var expectCheckValue: [ExpectedCheckValue] = []
 
     @OptionGroup(title: "Room for the application") var pace: PaceOptions
+    @OptionGroup var health: HealthOptions
     @OptionGroup var queue: QueueOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
@@ -58,7 +59,10 @@ struct CoordinatorCommand: AsyncParsableCommand {
                     batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order,
                     profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent),
                 expectedKeyIDs: Set(expectCheckValue.map(\.keyID)), logger: logger)
-            let (code, signal) = try await StopSignals.run(logger) { try await coordination.run() }
+            let health = health
+            let (code, signal) = try await StopSignals.run(logger) {
+                try await health.serving(coordination.health, logger) { try await coordination.run() }
+            }
             if let code {
                 if code != .success { throw code }
             } else {

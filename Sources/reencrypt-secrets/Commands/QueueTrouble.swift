@@ -1,17 +1,21 @@
 import Logging
 import Redis
+import Rotation
 import Synchronization
 
-/// Logs that Redis cannot be used, at a bounded rate.
+/// Notes that Redis cannot be used: in the process's health, and, at a bounded rate, in the log.
 final class QueueTrouble: Sendable {
     private let logger: Logger
+    private let health: HealthMonitor
     private let last = Mutex<ContinuousClock.Instant?>(nil)
 
-    init(_ logger: Logger) {
+    init(_ logger: Logger, _ health: HealthMonitor) {
+        self.health = health
         self.logger = logger
     }
 
     func log(_ error: RedisError) {
+        health.failed(.queue, "\(error)")
         let isDue = last.withLock { last in
             if let last, ContinuousClock.now - last < .seconds(5) { return false }
             last = .now

@@ -15,6 +15,7 @@ struct QueueWork {
     let lanes: Int
     let exitsWhenDone: Bool
     let logger: Logger
+    let health = HealthMonitor()
     private let identity: RedisWorkerQueue.Identity
 
     init(
@@ -30,6 +31,8 @@ struct QueueWork {
         identity = Self.identity(lanes: lanes)
     }
 
+    /// A heartbeat every 10 seconds, and its time-out.
+    private static let queueSilence: Duration = .seconds(15)
     /// Between two looks at a queue without a job: idle workers cost next to nothing.
     private static let idlePause: Duration = .seconds(1)
 
@@ -41,13 +44,17 @@ struct QueueWork {
         logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
         let preparation = try await settings.prepare(logger)
         let monitor = QueueMonitor(redis, queue: queue)
-        let trouble = QueueTrouble(logger)
+        let trouble = QueueTrouble(logger, health)
+        health.expect(.queue, within: Self.queueSilence)
+        defer { health.stop() }
         var last: String?
         var first: String?
         var isFirstLook = true
         while !Task.isCancelled {
             do {
-                if let job = try await monitor.job() {
+                let job = try await monitor.job()
+                health.succeeded(.queue)
+                if let job {
                     if job.isRunning {
                         if last != job.id { logger.info("Working on job", metadata: ["job": "\(job.id)"]) }
                         last = job.id
@@ -93,10 +100,14 @@ struct QueueWork {
         let logger = logger
         let workerQueue = RedisWorkerQueue(
             redis, queue: queue, job: job.id, identity: identity, onTrouble: { trouble.log($0) },
-            onFailure: { logger.error("Failed: \($0.place): \($0.reason)") })
+            onFailure: { logger.error("Failed: \($0.place): \($0.reason)") },
+            onEvent: { [health] in Self.note($0, on: health) })
         let worker = Worker(
             plan, queue: workerQueue, settings: settings.database, lanes: lanes, logger: logger)
         // Not a child of this task: heartbeats outlive a stop's cancellation, while ranges in hand are finished.
+        // A range that cannot be done says so; without one there is nothing that the database should answer.
+        health.expect(.database, within: nil)
+        defer { health.forget(.database) }
         let heartbeats = Task.detached { await workerQueue.keepAlive() }
         do {
             try await runLanes(of: worker, workerQueue)
@@ -109,6 +120,20 @@ struct QueueWork {
         logger.info(
             "Re-encrypted \(tally.rewrapped) records, \(tally.failed) failed; batches: \(tally.counted) counted, \(tally.duplicates) duplicate, \(tally.stale) stale; messages refused: \(tally.refusedMessages)",
             metadata: ["job": "\(job.id)"])
+    }
+
+    private static func note(_ event: RedisWorkerQueue.Event, on health: HealthMonitor) {
+        switch event {
+        case .answered: health.succeeded(.queue)
+        case .claimed(let sequence): health.began(sequence)
+        case .finished(let sequence, let databaseFailed):
+            health.ended(sequence)
+            if databaseFailed {
+                health.failed(.database, "ranges are handed back undone; the log says why")
+            } else {
+                health.succeeded(.database)
+            }
+        }
     }
 
     /// Runs the worker to its end, with a line about it now and then.

@@ -20,7 +20,7 @@ struct ReencryptSecrets: AsyncParsableCommand {
             StatusCommand.self,
             PauseCommand.self, ResumeCommand.self, CancelCommand.self, FailuresCommand.self,
             KeygenCommand.self,
-            CatalogCommand.self, FenceCommand.self,
+            CatalogCommand.self, FenceCommand.self, DashboardCommand.self,
         ],
         defaultSubcommand: RunCommand.self)
 

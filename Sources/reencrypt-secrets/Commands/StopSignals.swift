@@ -12,8 +12,11 @@ enum StopSignals {
     /// signal ends the process at once: transactions that are open are rolled back by the server.
     /// - Throws: the body's error; the exit code of the signal where that is what ended it.
     /// - Returns: the body's value, and the signal that stopped it.
+    /// - Parameter notice: what the log says when the first signal comes.
     static func run<R: Sendable>(
-        _ logger: Logger, _ body: @escaping @Sendable () async throws -> R
+        _ logger: Logger,
+        notice: String = "Stopping: finishing the ranges in hand. A second signal ends at once",
+        _ body: @escaping @Sendable () async throws -> R
     ) async throws -> (value: R, signal: Int32?) {
         let outcome = Mutex<Result<R, any Error>?>(nil)
         let received = Mutex<Int32?>(nil)
@@ -30,7 +33,7 @@ enum StopSignals {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let watcher = SignalService(signals: signals) { signal in
             received.withLock { $0 = signal }
-            logger.info("Stopping: finishing the ranges in hand. A second signal ends at once")
+            logger.info("\(notice)")
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(

@@ -21,6 +21,7 @@ struct WorkerCommand: AsyncParsableCommand {
     @Flag(help: "End with the job: exit code 0 if it is complete, else 2.")
     var exitWhenDone = false
 
+    @OptionGroup var health: HealthOptions
     @OptionGroup var queue: QueueOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
@@ -43,7 +44,10 @@ struct WorkerCommand: AsyncParsableCommand {
             let work = QueueWork(
                 settings: settings, redis: redis, queue: queue.queue, lanes: concurrency,
                 exitsWhenDone: exitWhenDone, logger: logger)
-            let (code, signal) = try await StopSignals.run(logger) { try await work.run() }
+            let health = health
+            let (code, signal) = try await StopSignals.run(logger) {
+                try await health.serving(work.health, logger) { try await work.run() }
+            }
             if let code {
                 if code != .success { throw code }
             } else {

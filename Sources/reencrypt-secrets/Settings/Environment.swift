@@ -10,7 +10,9 @@ struct Environment {
 
     /// The variables that hold keys or passwords. libpq's `PGPASSWORD` is not among them: libpq reads it again at
     /// each connection.
-    static let secretNames = [KeySettings.primary, KeySettings.previous, "DATABASE_URL", "REDIS_URL"]
+    static let secretNames = [
+        KeySettings.primary, KeySettings.previous, "DATABASE_URL", "REDIS_URL", DashboardCommand.tokenName,
+    ]
 
     /// Takes the secrets out of the environment block, where `/proc` and a core dump would show them.
     ///

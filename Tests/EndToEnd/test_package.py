@@ -1,0 +1,85 @@
+"""The Debian package on a clean system: installed by apt, run without a Swift toolchain."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from rotation_tool import REPOSITORY
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.watchdog(600),
+    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("debootstrap"), reason="needs root and debootstrap"),
+]
+
+
+def run(*command, **options):
+    result = subprocess.run(command, capture_output=True, text=True, timeout=500, **options)
+    assert result.returncode == 0, f"{command}: {result.stdout[-2000:]}\n{result.stderr[-2000:]}"
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def root():
+    """A minimal Debian 12 with the package and what it depends on, and nothing else."""
+    with tempfile.TemporaryDirectory(prefix="reencrypt-root-") as folder:
+        package = pathlib.Path(run(REPOSITORY / "scripts/package", folder, cwd=REPOSITORY).splitlines()[-1])
+        root = pathlib.Path(folder) / "root"
+        run("debootstrap", "--variant=minbase", "bookworm", root, mirror())
+        shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
+        for name in ("apt.conf.d", "sources.list", "sources.list.d"):
+            inherit(name, root)
+        shutil.copy(package, root / "tmp/tool.deb")
+        run("chroot", root, "apt-get", "update")
+        run("chroot", root, "apt-get", "install", "-y", "--no-install-recommends", "/tmp/tool.deb",
+            env={"DEBIAN_FRONTEND": "noninteractive", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})  # fmt: skip
+        yield root
+
+
+def mirror() -> str:
+    """Where this machine gets Debian from."""
+    listed = run("apt-get", "indextargets", "--format", "$(SITE)").split()
+    return listed[0]
+
+
+def inherit(name, root):
+    """How this machine reaches its mirror: proxies, sources, certificates."""
+    source = pathlib.Path("/etc/apt") / name
+    target = root / "etc/apt" / name
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
+    elif source.exists():
+        shutil.copy(source, target)
+
+
+def test_runs_without_a_toolchain(root):
+    assert not (root / "usr/bin/swift").exists()
+    inside = ("chroot", root, "/usr/bin/reencrypt-secrets")
+    assert run(*inside, "--version").strip()
+    assert "kek-v1:" in run(*inside, "keygen")
+    assert "no queue: set REDIS_URL" in subprocess.run(
+        [*inside, "status"], capture_output=True, text=True, timeout=30
+    ).stderr  # it needs /proc for nothing
+    libraries = run("chroot", root, "ldd", "/usr/bin/reencrypt-secrets")
+    assert "not found" not in libraries and "libswift" not in libraries
+
+
+def test_what_is_installed(root):
+    for path in (
+        "usr/share/bash-completion/completions/reencrypt-secrets",
+        "usr/share/zsh/site-functions/_reencrypt-secrets",
+        "usr/share/fish/vendor_completions.d/reencrypt-secrets.fish",
+        "usr/share/man/man1/reencrypt-secrets.verify.1.gz",
+        "usr/share/doc/reencrypt-secrets/examples/encrypted-tables.yaml",
+        "usr/lib/systemd/system/reencrypt-worker@.service",
+    ):
+        # minbase leaves out documents where dpkg is told so; the files' list knows them all the same.
+        assert "/" + path in run("chroot", root, "dpkg", "-L", "reencrypt-secrets").splitlines(), path
+    unit = (root / "usr/lib/systemd/system/reencrypt-worker@.service").read_text()
+    assert "/usr/local" not in unit and "ExecStart=/usr/bin/reencrypt-secrets worker" in unit
+    size = sum(path.stat().st_size for path in root.rglob("*reencrypt-secrets*") if path.is_file())
+    assert size < 120_000_000, f"{size} bytes are installed"
