@@ -104,7 +104,9 @@ let package = Package(
             name: "FenceTests", dependencies: ["Verification", "Catalog", "Postgres"], swiftSettings: settings
         ),
         .testTarget(
-            name: "RotationTests", dependencies: ["Rotation", "BatchQueue"], swiftSettings: settings),
+            name: "RotationTests",
+            dependencies: ["Rotation", "BatchQueue", "Catalog", "Envelope", "Postgres", logging],
+            swiftSettings: settings),
         .testTarget(
             name: "VerificationTests",
             dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),

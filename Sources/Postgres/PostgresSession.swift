@@ -177,6 +177,21 @@ package final class PostgresSession {
         return results
     }
 
+    /// Whether groups are under way whose answers have not been collected.
+    package var hasSubmitted: Bool { !submitted.isEmpty }
+
+    /// Collects every group that is under way, whatever the answers are.
+    /// - Throws: where the connection broke.
+    package func discardSubmitted() throws(PostgresError) {
+        while hasSubmitted {
+            do throws(PostgresError) {
+                _ = try collect()
+            } catch {
+                if isBroken { throw error }
+            }
+        }
+    }
+
     // MARK: Waiting
 
     private func nextResult(until deadline: ContinuousClock.Instant) throws(PostgresError) -> OpaquePointer? {

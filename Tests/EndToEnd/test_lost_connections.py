@@ -153,13 +153,13 @@ def test_the_server_restarts(server_directory, tmp_path, make_tool, kek_v1, kek_
 
 def test_killed_at_any_moment_and_started_again(database, make_tool, kek_v1, kek_v2):
     """SIGKILL in the middle leaves locks, sessions and half a batch behind; the next run needs nothing but to start."""
-    table = SecretsTable(database).create().fill(kek_v1, range(6_000))
+    table = SecretsTable(database).create().fill(kek_v1, range(12_000))
     tool = make_tool(database.url)
     tool.write_catalog(table)
     rng = random.Random(1)
     for _ in range(6):
         before = table.count_under(kek_v2)
-        run = tool.start_run("--batch-size", 10, "--concurrency", 1)
+        run = tool.start_run("--batch-size", 3, "--concurrency", 1)
         target = before + rng.randint(1, 500)
         wait_until(lambda: table.count_under(kek_v2) >= target or not run.is_running(), "the run has got on")
         if not run.is_running():

@@ -38,6 +38,22 @@ def finished(queue, fall, *, exactly=True) -> dict:
     return progress
 
 
+def committed_records(tables, old) -> int:
+    """The records that workers have rewrapped, once the server is through with what it was sent.
+
+    A lane is at its next range while a report is under way: more than the one may be committed and not reported.
+    """
+    wait_until(
+        lambda: tables.database.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'"
+            " AND application_name LIKE 'reencrypt-secrets worker%'"
+        )
+        == 0,
+        "no worker's statement runs",
+    )
+    return tables.records - tables.count_under(old)
+
+
 def test_counts_agree_with_any_number_of_workers(queue, queue_tool, back, tables, kek_v1, kek_v2):
     """Forth and back, so that each number of workers has all records to do."""
     for round_number, workers in enumerate([1, 2, 4, 8]):
@@ -97,15 +113,15 @@ def test_workers_killed_between_commit_and_acknowledgement(queue, queue_tool, ta
         return None
 
     coordinator = queue_tool.coordinator("--batch-size", 100)
-    lost = 0
     for _ in range(3):
         caught.clear()
         with RespProxy(queue.server.port, hold) as proxy:
             victim = queue_tool.worker("--concurrency", 1, redis_port=proxy.port)
             wait_until(lambda: caught, "a transaction is committed and about to be acknowledged")
             victim.kill()
-        lost += int(caught[0].arguments[3])
         queue.expire_leases()
+    lost = committed_records(tables, kek_v1)
+    assert lost >= int(caught[0].arguments[3])
     survivor = queue_tool.worker("--exit-when-done")
     coordinator.wait(PATIENCE).expect(0)
     survivor.wait(20).expect(0)
@@ -153,6 +169,8 @@ def test_late_acknowledgement_of_a_stopped_worker(queue, queue_tool, tables, kek
         late = queue_tool.worker("--concurrency", 1, "--exit-when-done", redis_port=proxy.port)
         wait_until(lambda: caught, "a transaction is committed and about to be acknowledged")
         late.send(signal.SIGSTOP)
+        committed = committed_records(tables, kek_v1)
+        held = len(queue.leases())
         queue.expire_leases()
         other = queue_tool.worker("--concurrency", 1)
         queue.wait_until_done(tables.records // 2)
@@ -164,5 +182,5 @@ def test_late_acknowledgement_of_a_stopped_worker(queue, queue_tool, tables, kek
         other.wait(15).expect(143)
     fall = tables.records - tables.count_under(kek_v1)
     progress = finished(queue, fall, exactly=False)
-    assert progress["records_superseded"] == int(caught[0].arguments[3])
-    assert tally(told)["duplicate"] == 1
+    assert progress["records_superseded"] == committed >= int(caught[0].arguments[3])
+    assert tally(told)["duplicate"] == held in (1, 2)

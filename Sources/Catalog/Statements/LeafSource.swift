@@ -56,11 +56,16 @@ struct LeafSource {
             let value = columns.count == 1 ? "v.\(name)" : "coalesce(v.\(name), t.\(quoted))"
             return "\(quoted) = \(value)"
         }
-        let arrays = columns.enumerated().map { index, column in "$\(index + 2)::\(arrayType(column.type))" }
+        // A set-returning function in the select list hands its rows on one by one; in FROM it would copy all of
+        // them into a store first.
+        let elements =
+            ["unnest($1::tid[]) AS row"]
+            + zip(columns, names).enumerated().map { index, pair in
+                "unnest($\(index + 2)::\(arrayType(pair.0.type))) AS \(pair.1)"
+            }
         return """
             UPDATE ONLY \(leaf) AS t SET \(assignments.joined(separator: ", ")) \
-            FROM unnest($1::tid[], \(arrays.joined(separator: ", "))) AS v(row, \(names.joined(separator: ", "))) \
-            WHERE t.ctid = v.row
+            FROM (SELECT \(elements.joined(separator: ", "))) AS v WHERE t.ctid = v.row
             """
     }
 
@@ -144,6 +149,8 @@ struct LeafSource {
     private func valueUnlessCurrent(_ column: EncryptedColumn) -> String {
         let predicate = predicate(column)
         let value = "t." + SQLIdentifier.quoted(column.name)
+        // Of a single column, WHERE has said so already.
+        if columns.count == 1 { return value }
         return "CASE WHEN \(predicate.isNeitherNullNorLabelled(targetKeyID)) THEN \(value) END"
     }
 

@@ -12,8 +12,7 @@ extension RewrapLane {
     ) throws -> RangeOutcome {
         if error.isRetriable || error.needsOperator { return Self.outcomeWithoutSession(of: error, lease) }
         if error.sqlState == .queryCanceled, stop.withLock({ $0.isStopping }) {
-            return .handBack(
-                after: .zero, blockedSince: lease.range.blockedSince, cause: .stopping, reason: "stopping")
+            return Self.stopping(lease)
         }
         return try split(lease, leaf, session, because: "cannot be stored: \(error)")
     }
@@ -62,6 +61,11 @@ extension RewrapLane {
         } catch let error as PostgresError where !error.isRetriable && !error.needsOperator {
             return .bury(reason: reason)
         }
+    }
+
+    static func stopping(_ lease: Lease) -> RangeOutcome {
+        .handBack(
+            after: .zero, blockedSince: lease.range.blockedSince, cause: .stopping, reason: "stopping")
     }
 
     static func outcomeWithoutSession(of error: PostgresError, _ lease: Lease) -> RangeOutcome {

@@ -47,13 +47,16 @@ extension RewrapLane {
     }
 
     func records(
-        _ failures: [RowRewriter.Failure], _ locked: PostgresResult, _ identified: PostgresResult,
+        _ failures: [RowRewriter.Failure], _ locked: PostgresResult, _ identified: [PostgresResult],
         _ leaf: PlannedLeaf
     ) -> [RecordFailure] {
+        if failures.isEmpty { return [] }
         var ids: [[UInt8]: [String]] = [:]
-        for row in 0..<identified.rowCount {
-            guard let ctid = identified.bytes(row, 0) else { continue }
-            ids[Array(ctid)] = leaf.table.idColumns.indices.map { identified.string(row, $0 + 1) ?? "" }
+        for answer in identified {
+            for row in 0..<answer.rowCount {
+                guard let ctid = answer.bytes(row, 0) else { continue }
+                ids[Array(ctid)] = leaf.table.idColumns.indices.map { answer.string(row, $0 + 1) ?? "" }
+            }
         }
         return failures.map { failure in
             let id = locked.bytes(failure.row, 0).flatMap { ids[Array($0)] } ?? []

@@ -2,23 +2,18 @@ import BatchQueue
 import Catalog
 import Envelope
 import Postgres
+import Synchronization
 
-/// The transaction: two round trips a range, one more where a table stores what it likes.
+/// The transaction: two groups of statements a range, more where a table stores what it likes.
 extension RewrapLane {
     func rewrap(
-        _ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession,
-        _ cost: inout BatchCost
+        _ lease: Lease, _ leaf: PlannedLeaf, _ session: PostgresSession, _ cost: inout BatchCost,
+        _ readAhead: (PostgresSession) throws -> Void
     ) throws -> RangeOutcome {
         guard let rewriter else { throw EnvelopeError(.cryptoUnavailable) }
-        let gate = AdvisoryLock.gate(leaf.table.lockOID)
-
-        // The gate before the rows, and the job's lock after them: a new job takes the gate alone once before
-        // it enumerates, so whoever gets past both belongs to a job that is still led.
-        try send(TransactionSettings.begin, session)
-        try send(TransactionSettings.open(gate: gate, oid: leaf.table.lockOID), session)
-        try send(leaf.statements.lockOld, range, session)
-        try send(TransactionSettings.jobIsOver(plan.jobLock), session)
-        try session.submit()
+        let range = lease.range
+        if openedAhead != lease { try sendOpening(range, leaf, session) }
+        openedAhead = nil
         let opened = try session.collect()
         guard opened.count == 4 else { throw PostgresError(.unexpectedAnswer, "a transaction began in part") }
         try checkServingProcess(opened[1].integer(0, 1))
@@ -36,52 +31,120 @@ extension RewrapLane {
         }
 
         let locked = opened[2]
-        rewriter.rewrite(locked, leaf.table.columns)
-        cost = BatchCost(rows: locked.rowCount, bytes: rewriter.bytesRead)
-        var ids: PostgresResult?
-        if rewriter.rows.count > 0 && !leaf.leaf.updateHooks.isEmpty {
-            // Any row may turn out to fail, and an updated row has another ctid.
-            ids = try identify((0..<locked.rowCount).map { $0 }, locked, leaf, session)
-            try updateProvingWhatIsStored(locked, leaf, rewriter, session)
-        }
-        return try finish(range, leaf, locked, ids, rewriter, session)
+        rewriter.begin(leaf.table.columns)
+        defer { cost = BatchCost(rows: locked.rowCount, bytes: rewriter.bytesRead) }
+        let sent =
+            leaf.leaf.updateHooks.isEmpty
+            ? try update(locked, leaf, rewriter, session)
+            : try updateProvingWhatIsStored(locked, leaf, rewriter, session)
+        return try finish(range, leaf, locked, sent, rewriter, session, readAhead)
     }
 
-    /// The second round trip: who the failed rows are (before the UPDATE gives them another ctid), the UPDATE
-    /// (unless it has been made and proven already), what is still old in the range where something is missing, COMMIT.
+    /// Sends the statements that open a range's transaction and lock its rows.
+    ///
+    /// The gate before the rows, and the job's lock after them: a new job takes the gate alone once before it
+    /// enumerates, so whoever gets past both belongs to a job that is still led.
+    func sendOpening(_ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession) throws {
+        try send(TransactionSettings.begin, session)
+        try send(
+            TransactionSettings.open(gate: .gate(leaf.table.lockOID), oid: leaf.table.lockOID), session)
+        try send(leaf.statements.lockOld, range, session)
+        try send(TransactionSettings.jobIsOver(plan.jobLock), session)
+        try session.submit()
+    }
+
+    /// Opens the transaction of a range that needs no closer look beforehand; any other waits for its turn.
+    func openAhead(_ next: Lease, _ session: PostgresSession) throws {
+        guard let leaf = plan.leaf(next.range.leaf, of: next.range.table)?.ranged(by: next.range.kind),
+            leaf.defect(of: next.range) == nil, next.crashes < Self.crashesThatSplit,
+            !stop.withLock({ $0.isStopping })
+        else { return }
+        try sendOpening(next.range, leaf, session)
+        openedAhead = next
+    }
+
+    /// Gives up every statement that is under way, and the transaction that was read ahead with them; its range
+    /// begins afresh when its turn comes.
+    func abandonWhatIsUnderWay(_ session: PostgresSession) throws {
+        openedAhead = nil
+        try session.discardSubmitted()
+        try session.query("ROLLBACK")
+    }
+
+    /// What a transaction has sent between its opening and its end.
+    struct SentUpdate {
+        /// In the order of their answers.
+        var statements: [Statement] = []
+        /// Who the failed rows are, where that has been answered already.
+        var identified: [PostgresResult] = []
+
+        enum Statement {
+            /// Asks who the failed rows are.
+            case identify
+            /// Updates so many rows.
+            case update(rows: Int)
+        }
+    }
+
+    /// Rewrites the rows piece by piece: the server updates one while the client is at the next. Who the failed
+    /// rows are is asked before the UPDATE gives them another ctid.
+    func update(
+        _ locked: PostgresResult, _ leaf: PlannedLeaf, _ rewriter: RowRewriter, _ session: PostgresSession
+    ) throws -> SentUpdate {
+        var sent = SentUpdate()
+        var knownFailures = 0
+        while rewriter.rewriteNext(locked, leaf.table.columns, bytes: Self.pieceBytes) {
+            if rewriter.failures.count > knownFailures {
+                try sendIdentify(rewriter.failures[knownFailures...].map(\.row), locked, leaf, session)
+                sent.statements.append(.identify)
+                knownFailures = rewriter.failures.count
+            }
+            if rewriter.rows.count > 0 {
+                parameters.removeAll()
+                rewriter.appendParameters(to: &parameters)
+                try session.send(leaf.statements.update, &parameters)
+                sent.statements.append(.update(rows: rewriter.rows.count))
+            }
+        }
+        return sent
+    }
+
+    /// The second group: the UPDATE (unless it has been made and proven already), what is still old in the range
+    /// where something is missing, COMMIT. The opening of the next range stands behind it in a group of its own:
+    /// what that comes to does not touch this one's answers.
     func finish(
-        _ range: BatchRange, _ leaf: PlannedLeaf, _ locked: PostgresResult, _ ids: PostgresResult?,
-        _ rewriter: RowRewriter, _ session: PostgresSession
+        _ range: BatchRange, _ leaf: PlannedLeaf, _ locked: PostgresResult, _ sent: SentUpdate,
+        _ rewriter: RowRewriter, _ session: PostgresSession, _ readAhead: (PostgresSession) throws -> Void
     ) throws -> RangeOutcome {
-        let updates = rewriter.rows.count > 0 && leaf.leaf.updateHooks.isEmpty
-        let identifies = !rewriter.failures.isEmpty && ids == nil
         let rewrapped = rewriter.rewrittenRecords
         let counts = rewrapped + rewriter.failures.count < range.records
-        if identifies { try sendIdentify(rewriter.failures.map(\.row), locked, leaf, session) }
-        if updates {
-            parameters.removeAll()
-            rewriter.appendParameters(to: &parameters)
-            try session.send(leaf.statements.update, &parameters)
-        }
         if counts { try send(leaf.statements.readOld, range, session) }
         try send(TransactionSettings.commit, session)
         try session.submit()
-        var answers = try session.collect()[...]
-        let identified = identifies ? answers.removeFirst() : ids
-        if updates {
-            let updated = answers.removeFirst().affectedRows
-            guard updated == rewriter.rows.count else {
-                // Whatever was committed is well-formed; it is not counted, and splitting finds the row.
-                throw PostgresError(
-                    .server, "the UPDATE of \(rewriter.rows.count) locked rows changed \(updated)",
-                    sqlState: SQLState("P0004"))
+        try readAhead(session)
+
+        let answers = try session.collect()
+        guard answers.count == sent.statements.count + (counts ? 2 : 1), let committed = answers.last else {
+            throw PostgresError(.unexpectedAnswer, "a transaction was answered in part")
+        }
+        var identified = sent.identified
+        for (statement, answer) in zip(sent.statements, answers) {
+            switch statement {
+            case .identify: identified.append(answer)
+            case .update(let rows):
+                guard answer.affectedRows == rows else {
+                    // Whatever was committed is well-formed; it is not counted, and splitting finds the row.
+                    throw PostgresError(
+                        .server, "the UPDATE of \(rows) locked rows changed \(answer.affectedRows)",
+                        sqlState: SQLState("P0004"))
+                }
             }
         }
-        let failures = identified.map { records(rewriter.failures, locked, $0, leaf) } ?? []
-        let stillOld = counts ? countOld(answers.removeFirst(), leaf, rewriter) : 0
-        guard let committed = answers.first, committed.commandTag == "COMMIT" else {
+        let failures = records(rewriter.failures, locked, identified, leaf)
+        let stillOld = counts ? countOld(answers[answers.count - 2], leaf, rewriter) : 0
+        guard committed.commandTag == "COMMIT" else {
             throw PostgresError(
-                .server, "COMMIT was answered with \(answers.first?.commandTag ?? "nothing")",
+                .server, "COMMIT was answered with \(committed.commandTag)",
                 sqlState: SQLState("40000"))
         }
         if stillOld <= failures.count { return .done(BatchResult(rewrapped: rewrapped, failures: failures)) }
@@ -94,7 +157,11 @@ extension RewrapLane {
     ) throws -> RangeOutcome {
         let now = WallClock.milliseconds
         let since = range.blockedSince ?? now
-        if now - since >= Self.stuckLimit { try endStuckSessions(leaf, session) }
+        if now - since >= Self.stuckLimit {
+            // Questions take their time, and the rows of a range that was read ahead must not wait for them.
+            if openedAhead != nil { try abandonWhatIsUnderWay(session) }
+            try endStuckSessions(leaf, session)
+        }
         guard rewrapped == 0 else {
             var remainder = range
             remainder.records = stillOld
@@ -116,7 +183,12 @@ extension RewrapLane {
     /// are not stored as they were sent are taken back and fail, the others go on.
     func updateProvingWhatIsStored(
         _ locked: PostgresResult, _ leaf: PlannedLeaf, _ rewriter: RowRewriter, _ session: PostgresSession
-    ) throws {
+    ) throws -> SentUpdate {
+        var sent = SentUpdate()
+        _ = rewriter.rewriteNext(locked, leaf.table.columns)
+        // Any row may turn out to fail, and an updated row has another ctid.
+        let all = locked.rowCount == 0 ? nil : try identify(Array(0..<locked.rowCount), locked, leaf, session)
+        if let all { sent.identified.append(all) }
         var refused: [Int: String] = [:]
         while rewriter.rows.count > 0 {
             try session.query("SAVEPOINT proof")
@@ -124,13 +196,15 @@ extension RewrapLane {
             rewriter.appendParameters(to: &parameters)
             let stored = try session.query(leaf.statements.updateReturning, &parameters)
             let differing = StoredValueProof.differingRows(rewriter, stored)
-            if differing.isEmpty { return }
+            if differing.isEmpty { break }
             try session.query("ROLLBACK TO SAVEPOINT proof")
             let hooks = leaf.leaf.updateHooks.joined(separator: ", ")
             for row in differing {
                 refused[row] = "the table stores another value than it was sent (\(hooks))"
             }
-            rewriter.rewrite(locked, leaf.table.columns, refused: refused)
+            rewriter.begin(leaf.table.columns)
+            _ = rewriter.rewriteNext(locked, leaf.table.columns, refused: refused)
         }
+        return sent
     }
 }

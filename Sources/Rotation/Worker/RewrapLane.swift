@@ -7,12 +7,18 @@ import Synchronization
 
 /// One database connection that rewraps ranges: the only place where keys change rows. An actor on its
 /// session's own thread; a range is one synchronous call, so a transaction is never suspended.
+///
+/// The opening of the next range's transaction is sent right behind a range's COMMIT, so that the server does
+/// not wait for the client. Its rows are locked from then on: whoever gave the next range calls `process` with
+/// it at once.
 package actor RewrapLane {
     let thread = ConnectionThread()
     let plan: JobPlan
     let settings: ConnectionSettings
     var rewriter: RowRewriter?
     var session: PostgresSession?
+    /// The range whose transaction is being opened: its statements have been sent, their answers not been read.
+    var openedAhead: Lease?
     /// The server process that served this session's first transaction.
     var servingPID: Int?
     var parameters = QueryParameters()
@@ -34,6 +40,9 @@ package actor RewrapLane {
     /// A range that was in hand when so many workers were lost may be what they were lost by.
     static let crashesThatSplit = 2
     static let crashesThatFail = 5
+    /// What one UPDATE takes of a range: arrays beyond 128 KiB are memory that the server maps and gives back for
+    /// each statement.
+    static let pieceBytes = 80 * 1024
     static let readOnly = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 
     package init(_ plan: JobPlan, _ settings: ConnectionSettings) {
@@ -43,16 +52,25 @@ package actor RewrapLane {
 
     /// Rewraps one range in one transaction. Whatever happens, the outcome says what the queue is to be told;
     /// nothing is counted that the server has not confirmed.
-    package func process(_ lease: Lease) -> RangeOutcome {
+    /// - Parameter claimed: gives the range to read ahead, if one has been claimed; is asked at most once, when
+    ///   the range in hand needs nothing more but its COMMIT.
+    /// - Returns: the outcome, and the range that was taken from `claimed`: the caller's next call is for that.
+    package func process(
+        _ lease: Lease, ahead claimed: () -> Lease? = { nil }
+    ) -> (outcome: RangeOutcome, next: Lease?) {
         let start = ContinuousClock.now
         var cost = BatchCost()
-        var outcome = outcome(of: lease, &cost)
+        var next: Lease?
+        var outcome = outcome(of: lease, &cost) { [self] session in
+            next = claimed()
+            if let next { try openAhead(next, session) }
+        }
         cost.seconds = (ContinuousClock.now - start) / .seconds(1)
         if case .done(var result) = outcome {
             result.cost = cost
             outcome = .done(result)
         }
-        return outcome
+        return (outcome, next)
     }
 
     /// Cancels the statement that the lane is in, and makes the lane hand its range back: for a process that
@@ -71,18 +89,32 @@ package actor RewrapLane {
 
     /// Ends the session.
     package func close() {
-        session = nil
+        endSession()
         rewriter = nil
     }
 
-    func outcome(of lease: Lease, _ cost: inout BatchCost) -> RangeOutcome {
+    /// Rolls back whatever the server has not committed.
+    func endSession() {
+        session = nil
+        openedAhead = nil
+    }
+
+    /// - Parameter readAhead: is called once COMMIT has been sent.
+    func outcome(
+        of lease: Lease, _ cost: inout BatchCost, _ readAhead: (PostgresSession) throws -> Void
+    ) -> RangeOutcome {
         let range = lease.range
         guard let leaf = plan.leaf(range.leaf, of: range.table)?.ranged(by: range.kind) else {
             return .bury(reason: "the range names a table that is not in this catalog")
         }
         if let defect = leaf.defect(of: range) { return .bury(reason: defect) }
         do {
+            if stop.withLock({ $0.isStopping }) {
+                endSession()
+                return Self.stopping(lease)
+            }
             let session = try connectedSession()
+            if openedAhead != nil, openedAhead != lease { try abandonWhatIsUnderWay(session) }
             let isSingleRow = range.first == range.last
             if lease.crashes >= (isSingleRow ? Self.crashesThatFail : Self.crashesThatSplit) {
                 return try split(
@@ -90,20 +122,22 @@ package actor RewrapLane {
                     because: "workers were lost \(lease.crashes) times with this row in hand")
             }
             do {
-                return try rewrap(range, leaf, session, &cost)
+                return try rewrap(lease, leaf, session, &cost, readAhead)
             } catch let error as PostgresError where !error.breaksConnection {
-                try session.query("ROLLBACK")
+                try abandonWhatIsUnderWay(session)
                 return try outcome(of: error, lease, leaf, session)
             }
         } catch let error as PostgresError {
-            if error.breaksConnection { session = nil }
+            if error.breaksConnection { endSession() }
             return Self.outcomeWithoutSession(of: error, lease)
         } catch let refusal as Refusal {
-            session = nil
+            endSession()
             return .needsOperator(reason: refusal.description)
         } catch let error as EnvelopeError {
+            endSession()
             return .needsOperator(reason: error.description)
         } catch {
+            endSession()
             return .needsOperator(reason: "unexpected: \(type(of: error))")
         }
     }

@@ -9,7 +9,7 @@ final class RowRewriter {
     private let mode: RotationMode
     private let targetKeyID: String
     private var shape: [ColumnType] = []
-    /// What the UPDATE is given, in step: rows by ctid, and one array a column, NULL where a value stays.
+    /// What an UPDATE is given, in step: rows by ctid, and one array a column, NULL where a value stays.
     private(set) var rows = BinaryArray(of: .tid)
     private(set) var values: [BinaryArray] = []
     /// For each element of `rows`, its row in the result that it came from.
@@ -18,6 +18,7 @@ final class RowRewriter {
     /// Records in `values` that are not NULL.
     private(set) var rewrittenRecords = 0
     private(set) var bytesRead = 0
+    private var nextRow = 0
 
     /// A record that stays as it is.
     struct Failure {
@@ -33,39 +34,70 @@ final class RowRewriter {
         targetKeyID = plan.targetKeyID
     }
 
-    /// Rewrites every old value of `result` (ctid, then the columns) into `rows` and `values`.
-    /// - Parameter refused: rows that the table itself refuses to store, with the reason; they become failures.
-    func rewrite(_ result: PostgresResult, _ columns: [EncryptedColumn], refused: [Int: String] = [:]) {
-        reset(columns)
-        for row in 0..<result.rowCount {
-            var rewritten = 0
-            for column in columns.indices {
-                guard let value = result.bytes(row, column + 1) else {
-                    values[column].appendNull()
-                    continue
-                }
-                bytesRead += value.count
-                if let reason = refused[row] {
-                    if !isCurrent(value, columns[column].type) {
-                        failures.append(
-                            Failure(
-                                row: row, column: column, keyID: label(of: value, columns[column].type),
-                                reason: reason))
-                    }
-                    values[column].appendNull()
-                } else if append(value, column, columns[column].type, row: row) {
-                    rewritten += 1
-                } else {
-                    values[column].appendNull()
-                }
+    /// Forgets what was rewritten before; the next row is a result's first.
+    func begin(_ columns: [EncryptedColumn]) {
+        let types = columns.map(\.type)
+        if types != shape {
+            shape = types
+            values = types.map { BinaryArray(of: $0.postgresType) }
+        }
+        clearArrays()
+        failures.removeAll(keepingCapacity: true)
+        rewrittenRecords = 0
+        bytesRead = 0
+        nextRow = 0
+    }
+
+    /// Rewrites the old values of the next rows of `result` (ctid, then the columns) into `rows` and `values`,
+    /// in the place of what they held.
+    /// - Parameters:
+    ///   - bytes: ends the piece with the row that has read so many.
+    ///   - refused: rows that the table itself refuses to store, with the reason; they become failures.
+    /// - Returns: whether there was a row left.
+    func rewriteNext(
+        _ result: PostgresResult, _ columns: [EncryptedColumn], bytes: Int = .max,
+        refused: [Int: String] = [:]
+    ) -> Bool {
+        clearArrays()
+        let count = result.rowCount
+        guard nextRow < count else { return false }
+        let limit = bytes == .max ? .max : bytesRead + bytes
+        while nextRow < count, bytesRead < limit {
+            rewrite(nextRow, of: result, columns, refused.isEmpty ? nil : refused[nextRow])
+            nextRow += 1
+        }
+        return true
+    }
+
+    private func rewrite(
+        _ row: Int, of result: PostgresResult, _ columns: [EncryptedColumn], _ refusal: String?
+    ) {
+        var rewritten = 0
+        for column in columns.indices {
+            guard let value = result.bytes(row, column + 1) else {
+                values[column].appendNull()
+                continue
             }
-            if rewritten > 0, let ctid = result.bytes(row, 0) {
-                rows.append(ctid)
-                sources.append(row)
-                rewrittenRecords += rewritten
+            bytesRead += value.count
+            let type = columns[column].type
+            if let refusal {
+                if !isCurrent(value, type) {
+                    failures.append(
+                        Failure(row: row, column: column, keyID: label(of: value, type), reason: refusal))
+                }
+                values[column].appendNull()
+            } else if append(value, column, type, row: row) {
+                rewritten += 1
             } else {
-                for column in columns.indices { values[column].removeLastNull() }
+                values[column].appendNull()
             }
+        }
+        if rewritten > 0, let ctid = result.bytes(row, 0) {
+            rows.append(ctid)
+            sources.append(row)
+            rewrittenRecords += rewritten
+        } else {
+            for column in columns.indices { values[column].removeLastNull() }
         }
     }
 
@@ -104,18 +136,10 @@ final class RowRewriter {
         }
     }
 
-    private func reset(_ columns: [EncryptedColumn]) {
-        let types = columns.map(\.type)
-        if types != shape {
-            shape = types
-            values = types.map { BinaryArray(of: $0.postgresType) }
-        }
+    private func clearArrays() {
         rows.removeAll()
         for index in values.indices { values[index].removeAll() }
         sources.removeAll(keepingCapacity: true)
-        failures.removeAll(keepingCapacity: true)
-        rewrittenRecords = 0
-        bytesRead = 0
     }
 
     /// Adds `rows` and `values` as parameters of the UPDATE.

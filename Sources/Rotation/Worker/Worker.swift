@@ -57,10 +57,77 @@ package final class Worker: Sendable {
         for lane in lanes { await lane.close() }
     }
 
+    /// Two claims at most: the range in hand, and one beside it that the lane may read ahead. The report of a
+    /// range and the claim after it go on while the lane is at the next range, so that no lane waits for a queue
+    /// that has work.
     private func run(_ lane: RewrapLane) async throws {
-        while let lease = try await queue.claim() {
-            try await tell(lease, await lane.process(lease))
+        var inHand = try await queue.claim()
+        var unreported: Report?
+        while let lease = inHand {
+            let slot = ClaimSlot()
+            // What workers may be lost by stays alone: a range beside it would be suspected with it.
+            let readsAhead = lease.crashes == 0
+            let following = Task { [unreported] in
+                if let unreported { try await self.tell(unreported) }
+                return readsAhead ? try await self.claim(into: slot) : nil
+            }
+            (inHand, unreported) = try await withTaskCancellationHandler {
+                try await finish(lease, on: lane, slot, following, readsAhead: readsAhead)
+            } onCancel: {
+                following.cancel()
+            }
         }
+    }
+
+    private func claim(into slot: ClaimSlot) async throws -> Lease? {
+        let lease = try await queue.claim()
+        if let lease { slot.put(lease) }
+        return lease
+    }
+
+    /// Processes a range.
+    /// - Returns: the range in hand from now on; and what is not reported yet, where that range's rows are locked
+    ///   already and wait for nothing.
+    private func finish(
+        _ lease: Lease, on lane: RewrapLane, _ slot: ClaimSlot, _ following: Task<Lease?, any Error>,
+        readsAhead: Bool
+    ) async throws -> (inHand: Lease?, unreported: Report?) {
+        let (outcome, next) = await lane.process(lease) { Task.isCancelled ? nil : slot.take() }
+        let report = Report(lease: lease, outcome: outcome)
+        if let next { return (next, report) }
+        do {
+            try await tell(report)
+            let claimed = try await following.value
+            guard let claimed, Task.isCancelled else {
+                return (readsAhead ? claimed : try await queue.claim(), nil)
+            }
+            try await tell(Report(lease: claimed, outcome: RewrapLane.stopping(claimed)))
+            return (nil, nil)
+        } catch {
+            following.cancel()
+            await handBackWhatCame(of: following)
+            throw error
+        }
+    }
+
+    /// A lane that ends with an error gives back what it has claimed and not begun.
+    private func handBackWhatCame(of following: Task<Lease?, any Error>) async {
+        do {
+            guard let lease = try await following.value else { return }
+            try await tell(Report(lease: lease, outcome: RewrapLane.stopping(lease)))
+        } catch {
+            // The error that the lane ends with is thrown by the caller; on Redis the lease runs out by itself.
+        }
+    }
+
+    /// What the queue is to be told of a range.
+    private struct Report: Sendable {
+        let lease: Lease
+        let outcome: RangeOutcome
+    }
+
+    private func tell(_ report: Report) async throws {
+        try await tell(report.lease, report.outcome)
     }
 
     private func tell(_ lease: Lease, _ outcome: RangeOutcome) async throws {
