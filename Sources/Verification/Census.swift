@@ -1,3 +1,5 @@
+import Catalog
+
 /// Records by table, column and label, as one snapshot of the database shows them.
 package struct Census: Sendable, Hashable {
     package struct Group: Sendable, Hashable {
@@ -9,6 +11,17 @@ package struct Census: Sendable, Hashable {
             self.table = table
             self.column = column
             self.label = label
+        }
+
+        package static func == (left: Group, right: Group) -> Bool {
+            left.label == right.label && StoredName(left.column) == StoredName(right.column)
+                && StoredName(left.table) == StoredName(right.table)
+        }
+
+        package func hash(into hasher: inout Hasher) {
+            hasher.combine(StoredName(table))
+            hasher.combine(StoredName(column))
+            hasher.combine(label)
         }
     }
 

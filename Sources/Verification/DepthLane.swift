@@ -5,12 +5,19 @@ import Postgres
 
 /// One connection that reads ranges of the snapshot and opens their values with the target key alone. An actor
 /// on its session's own thread, with a cipher of its own: whatever it knows of the rotation is the key.
+///
+/// In memory are the values of the range it reads and of the one ahead; large values are fetched by themselves, a
+/// few at a time.
 actor DepthLane {
     private let thread = ConnectionThread()
     private let settings: ConnectionSettings
     private let work: DepthWork
     private var fetchSize: [UInt32: Int] = [:]
     private var parameters = QueryParameters()
+    /// Whether the answer to the range asked for ahead is still to be collected.
+    private var isAskedAhead = false
+    /// That answer, where another question had to be asked behind it.
+    private var keptAnswer: PostgresResult?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
@@ -31,20 +38,23 @@ actor DepthLane {
         try SharedSnapshot.follow(snapshot, session)
         var reader = try ValueReader(work)
         var current = try request(session)
-        var fetched: PostgresResult?
         while let range = current {
             try Task.checkCancellation()
             let ahead = try request(session)
-            let result = try fetched ?? answer(session)
-            fetched = nil
-            let read = try reader.read(result, leaf: range.leaf)
-            adapt(range, bytes: read.bytes)
-            if !reader.marks.isEmpty {
-                try askForIDs(reader.marks, result, range, session)
-                // Answers come in the order of the questions.
-                if ahead != nil { fetched = try answer(session) }
-                try name(&reader, result, range, try answer(session))
+            let result = try keptAnswer ?? answer(session)
+            keptAnswer = nil
+            isAskedAhead = ahead != nil
+            var read = try self.read(result, range, &reader, session)
+            for places in LargeRows(result, bytesCell: result.columnCount - 1, most: Self.fetchTarget) {
+                try Task.checkCancellation()
+                let large = try ask(work.statements[range.leaf].largeValues, places, session)
+                guard large.rowCount == places.count else {
+                    throw PostgresError(.unexpectedAnswer, "a row of the snapshot was not found again")
+                }
+                let more = try self.read(large, range, &reader, session)
+                read = (read.records + more.records, read.bytes + more.bytes)
             }
+            adapt(range, bytes: read.bytes)
             onRange(range.blocks.count, read.records)
             current = ahead
         }
@@ -59,24 +69,41 @@ actor DepthLane {
         return result
     }
 
-    private func askForIDs(
-        _ marks: [ValueReader.Mark], _ result: PostgresResult, _ range: RangeDispenser.Range,
+    private func read(
+        _ result: PostgresResult, _ range: RangeDispenser.Range, _ reader: inout ValueReader,
         _ session: PostgresSession
-    ) throws {
-        var rows = BinaryArray(of: .tid)
-        for row in Set(marks.map(\.row)) {
-            if let row = result.bytes(row, 0) { rows.append(row) }
+    ) throws -> (records: Int, bytes: Int) {
+        let read = try reader.read(result, leaf: range.leaf)
+        if !reader.marks.isEmpty {
+            let places = Set(reader.marks.map(\.row)).compactMap { result.bytes($0, 0).map { Array($0) } }
+            let identified = try ask(work.statements[range.leaf].identify, places, session)
+            name(&reader, result, range, identified)
         }
+        return read
+    }
+
+    /// Asks for rows by their places. Answers come in the order of the questions: the one to the range asked for
+    /// ahead is kept until its turn.
+    private func ask(
+        _ statement: PreparedStatement, _ places: [[UInt8]], _ session: PostgresSession
+    ) throws -> PostgresResult {
+        var rows = BinaryArray(of: .tid)
+        for place in places { place.withUnsafeBytes { rows.append($0) } }
         parameters.removeAll()
         parameters.append(array: &rows)
-        try session.send(work.statements[range.leaf].identify, &parameters)
+        try session.send(statement, &parameters)
         try session.submit()
+        if isAskedAhead {
+            keptAnswer = try answer(session)
+            isAskedAhead = false
+        }
+        return try answer(session)
     }
 
     private func name(
         _ reader: inout ValueReader, _ result: PostgresResult, _ range: RangeDispenser.Range,
         _ identified: PostgresResult
-    ) throws {
+    ) {
         var ids: [[UInt8]: [String]] = [:]
         for row in 0..<identified.rowCount {
             guard let place = identified.bytes(row, 0) else { continue }

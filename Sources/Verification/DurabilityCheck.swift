@@ -1,3 +1,4 @@
+import Catalog
 import Postgres
 
 /// Whether everything up to a position of the WAL is on disk, here and on the standbys that could take over.
@@ -27,14 +28,35 @@ enum DurabilityCheck {
                 durability.laggingStandbys.append(standbys.string(row, 0) ?? "")
             }
         }
+        durability.absentStandbys = try absentStandbys(behind: lsn, session)
         return durability
     }
 
+    /// Standbys that are known to exist though none of them is connected: by a slot that keeps WAL for one, or by
+    /// commits that are to wait for one. A slot that was never used has no position; one that has lost its WAL, none
+    /// any more.
+    private static func absentStandbys(behind lsn: String, _ session: PostgresSession) throws -> [String] {
+        var parameters = QueryParameters()
+        parameters.append(text: lsn)
+        let slots = try session.query(
+            """
+            SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active \
+            AND (restart_lsn < $1::text::pg_lsn OR wal_status = 'lost') ORDER BY 1
+            """, parameters)
+        let absent = (0..<slots.rowCount).map { row in
+            "The standby of the replication slot \(slots.string(row, 0) ?? "") is not connected and was last seen before \(lsn): start it, or drop the slot if the standby is gone."
+        }
+        return absent
+            + (try Preflight.missingSynchronousStandby(session).map { ["The server: \($0)."] } ?? [])
+    }
+
     /// Makes the WAL writer write on: without commits, the last part of a page stays in memory. A transaction
-    /// that has an id and nothing else leaves a commit record, and changes nothing.
+    /// that has an id and nothing else leaves a commit record, and changes nothing. It waits for no synchronous
+    /// standby: one that is missing would keep it for ever.
     static func nudge(_ session: PostgresSession) throws {
         try session.transaction("BEGIN READ WRITE") { session in
-            _ = try session.query("SELECT pg_current_xact_id()")
+            _ = try session.query(
+                "SELECT pg_current_xact_id(), set_config('synchronous_commit', 'local', true)")
         }
     }
 }

@@ -29,19 +29,20 @@ struct ValueReader {
         tally = LaneTally(work.dispenser.leaves)
     }
 
-    /// Reads one answer: ctid, then a cell for each column.
+    /// Reads one answer: ctid, then a cell for each column, then the bytes of a row whose values are left out.
     mutating func read(
         _ result: PostgresResult, leaf: Int
     ) throws(EnvelopeError) -> (records: Int, bytes: Int) {
         marks.removeAll(keepingCapacity: true)
         var (records, bytes) = (0, 0)
+        let leftOut = 1 + tally.columns[leaf].count
         for column in tally.columns[leaf].indices {
             var counts = LaneTally.Column()
             swap(&counts, &tally.columns[leaf][column])
             defer { swap(&counts, &tally.columns[leaf][column]) }
             for row in 0..<result.rowCount {
                 guard let value = result.bytes(row, column + 1) else {
-                    counts.nulls += 1
+                    if result.bytes(row, leftOut) == nil { counts.nulls += 1 }
                     continue
                 }
                 records += 1

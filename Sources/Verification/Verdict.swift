@@ -10,6 +10,7 @@ package struct Verdict: Sendable, Hashable, Encodable {
         "backups, WAL archives and logical dumps from before may hold envelopes under the old key: archive it until the last of them has expired",
         "dead rows and full-page images in this server's own files are not looked at",
         "an envelope that was put into another row opens there as well: the format does not bind a value to its place",
+        "a standby that is neither connected nor has a replication slot is not known to this server: until it has caught up, it may come back with values under the old key",
         "a database administrator who lies, or a server that is not the one the applications use, is not found out",
     ]
 
@@ -106,7 +107,7 @@ extension VerificationOutcome.Durability {
                 "\(hiddenStandbys) standbys hide their position from this role: GRANT pg_read_all_stats to it."
             )
         }
-        return objections
+        return objections + absentStandbys
     }
 }
 

@@ -64,6 +64,8 @@ package struct VerificationOutcome: Sendable, Encodable {
         package var laggingStandbys: [String] = []
         /// Standbys whose position this role may not see.
         package var hiddenStandbys = 0
+        /// What is known of standbys that are not connected, each a sentence that speaks against the verdict.
+        package var absentStandbys: [String] = []
 
         package init() {}
     }

@@ -65,7 +65,8 @@ struct Watch: Sendable {
             var sightings: [VerificationOutcome.Sighting] = []
             for (group, records) in old.sorted(by: { $0.key.table < $1.key.table })
             where records > known[group, default: 0] {
-                guard let table = tables.first(where: { $0.name == group.table }) else { continue }
+                guard let table = tables.first(where: { StoredName($0.name) == StoredName(group.table) })
+                else { continue }
                 sightings.append(
                     VerificationOutcome.Sighting(
                         table: group.table, column: group.column, keyID: group.label.keyID,

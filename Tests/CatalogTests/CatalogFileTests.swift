@@ -41,6 +41,21 @@ import Testing
             ])
     }
 
+    /// A letter with an accent, composed and apart: one text to Swift, two names to the server.
+    @Test func namesAreComparedByTheirBytes() throws {
+        let (composed, apart) = ("cl\u{E9}", "cle\u{301}")
+        let file = try CatalogFile(
+            yaml: """
+                tables:
+                  - {name: \(composed), id_column: [\(composed), \(apart)], encrypted_columns: [\(apart)e, \(composed)e]}
+                  - {name: \(apart), encrypted_columns: [\(apart)]}
+                """, path: "c.yaml")
+        #expect(file.entries.count == 2)
+        let selected = try file.selecting(tables: [apart]).entries
+        #expect(selected.count == 1)
+        #expect(selected.first?.encryptedColumns.count == 1)
+    }
+
     @Test(arguments: [
         ("", "c.yaml: the file is empty"),
         ("- a", "c.yaml:1: the catalog is no mapping"),

@@ -4,6 +4,7 @@ import pytest
 
 from envelope_reference import key_id, seal
 from secrets_table import quoted
+from test_verify import verify
 
 COMPOSED, APART = "cl\u00e9", "cle\u0301"
 
@@ -27,6 +28,36 @@ def test_columns(database, tool, names, kek_v1, first):
     assert database.value(f"SELECT {quoted(other)} FROM vault") == old
     outcome = tool.command("verify", "--catalog", tool.catalog).expect(2)
     assert f"{other} holds envelopes under kek-v1 and is in no catalog" in outcome.stdout
+
+
+def test_both_columns_and_both_tables_in_one_catalog(database, tool, names, kek_v1):
+    old = seal(kek_v1, b"secret").text
+    for name in names:
+        database.execute(
+            f"CREATE TABLE {quoted(name)} (id bigint PRIMARY KEY, {quoted(COMPOSED)} text, {quoted(APART)} text)"
+        )
+        database.execute(f"INSERT INTO {quoted(name)} VALUES (1, %s, %s), (2, %s, NULL)", (old, old, old))
+    tool.write_catalog(*({"name": name, "encrypted_columns": [*names]} for name in names))
+    tool.run().expect(0)
+    for table in names:
+        for column in names:
+            values = database.value(f"SELECT array_agg({quoted(column)}) FROM {quoted(table)}")
+            assert {key_id(value) for value in values if value} == {"kek-v2"}
+    census = [line.split()[-4:] for line in verify(tool).expect(0).stdout.splitlines() if " kek-v2 " in line]
+    assert sorted(census[1:]) == sorted(
+        [table, column, "kek-v2", "2" if column == COMPOSED else "1"] for table in names for column in names
+    )
+
+
+def test_a_fence_on_the_other_column_is_no_fence(database, tool, names, kek_v2):
+    listed, other = names
+    database.execute(f"CREATE TABLE vault (id bigint PRIMARY KEY, {quoted(COMPOSED)} text, {quoted(APART)} text)")
+    database.execute("INSERT INTO vault VALUES (1, %s, NULL)", (seal(kek_v2, b"secret").text,))
+    tool.write_catalog({"name": "vault", "encrypted_columns": [other]})
+    tool.command("fence", "add", "--catalog", tool.catalog).expect(0)
+    assert "a fence refuses" in verify(tool).stdout
+    tool.write_catalog({"name": "vault", "encrypted_columns": [listed]})
+    assert "no fence" in verify(tool).stdout
 
 
 def test_ids(database, tool, names, kek_v1):

@@ -1,5 +1,6 @@
 """A standby's own verdict is an estimate; a primary's waits until its standbys have written what it saw."""
 
+import json
 import os
 import signal
 import subprocess
@@ -92,6 +93,39 @@ def test_a_standby_that_stands_still(database, tool, table, standby):
     finally:
         os.kill(receiver, signal.SIGCONT)
     assert "on 1 standbys" in process.wait().expect(0).stdout
+
+
+def test_a_standby_that_is_known_by_its_slot_alone(database, tool, table):
+    """It may come back, or take over, with what it saw last. A slot that nobody has ever used is no standby."""
+    never_used, gone = f"never_used_{database.name}", f"gone_{database.name}"
+    database.execute("SELECT pg_create_physical_replication_slot(%s)", (never_used,))
+    try:
+        verify(tool).expect(0)
+        database.execute("SELECT pg_create_physical_replication_slot(%s, true)", (gone,))
+        outcome = verify(tool, "--report", tool.directory / "report.json").expect(2)
+        assert f"replication slot {gone} is not connected" in outcome.stdout and "drop the slot" in outcome.stdout
+        assert never_used not in outcome.stdout
+        report = json.loads((tool.directory / "report.json").read_text())
+        assert [gone in sentence for sentence in report["durability"]["absent_standbys"]] == [True]
+        assert outcome.seconds < 30, "nobody is waited for where nobody is connected"
+        database.execute("SELECT pg_drop_replication_slot(%s)", (gone,))
+        verify(tool).expect(0)
+    finally:
+        database.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name IN (%s, %s)", (never_used, gone))  # fmt: skip
+
+
+def test_a_synchronous_standby_that_is_missing(database, tool, table):
+    """Commits would wait for it for ever; the verification's own does not."""
+    server_wide = database.connect(autocommit=True).cursor()
+    server_wide.execute("ALTER SYSTEM SET synchronous_standby_names = 'spare'")
+    server_wide.execute("SELECT pg_reload_conf()")
+    try:
+        wait_until(lambda: database.value("SHOW synchronous_standby_names") == "spare", "the setting is in force")
+        outcome = verify(tool).expect(2)
+        assert "synchronous_standby_names (spare) requires 1" in outcome.stdout
+    finally:
+        server_wide.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        server_wide.execute("SELECT pg_reload_conf()")
 
 
 def walreceiver(standby) -> int:

@@ -96,6 +96,12 @@ struct VerdictTests {
         expectObjection("pg_read_all_stats", to: outcome)
     }
 
+    @Test func aStandbyThatIsAbsent() {
+        var outcome = clean()
+        outcome.durability.absentStandbys = ["The standby of the replication slot spare is not connected."]
+        expectObjection("spare", to: outcome)
+    }
+
     @Test func openTransactions() {
         var outcome = clean()
         outcome.openTransactions = [

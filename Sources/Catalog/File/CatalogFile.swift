@@ -67,17 +67,20 @@ package struct CatalogFile: Sendable, Hashable {
     /// otherwise in SQL's syntax. No names: all of it.
     package func selecting(tables names: [String]) throws(UnlistedTablesError) -> CatalogFile {
         if names.isEmpty { return self }
-        var selected: Set<CatalogEntry> = []
+        var selected: Set<StoredName> = []
         var unlisted: [String] = []
         for name in names {
-            let matching = entries.filter { $0.name == name || $0.tableName == Self.parsed(name) }
+            let matching = entries.filter {
+                StoredName($0.name) == StoredName(name) || $0.tableName == Self.parsed(name)
+            }
             if matching.isEmpty { unlisted.append(name) }
-            selected.formUnion(matching)
+            selected.formUnion(matching.map { StoredName($0.name) })
         }
         guard unlisted.isEmpty else {
             throw UnlistedTablesError(unlisted: unlisted, known: entries.map(\.name))
         }
-        return CatalogFile(path: path, entries: entries.filter(selected.contains), ignored: ignored)
+        return CatalogFile(
+            path: path, entries: entries.filter { selected.contains(StoredName($0.name)) }, ignored: ignored)
     }
 
     private static func parsed(_ name: String) -> TableName? {

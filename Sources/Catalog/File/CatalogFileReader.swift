@@ -125,7 +125,7 @@ struct CatalogFileReader {
         var names: [String] = []
         for item in try list(node, of: what, table: table) {
             let name = try text(item, of: "an item of \(what)", table: table)
-            if names.contains(name) {
+            if names.contains(where: { StoredName($0) == StoredName(name) }) {
                 throw failure(item, "table \(table): column \(name) stands twice in \(what)", "name it once")
             }
             names.append(name)

@@ -10,6 +10,16 @@ package struct TableName: Hashable, Sendable {
         self.name = name
     }
 
+    package static func == (left: TableName, right: TableName) -> Bool {
+        left.schema.map(StoredName.init) == right.schema.map(StoredName.init)
+            && StoredName(left.name) == StoredName(right.name)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(schema.map(StoredName.init))
+        hasher.combine(StoredName(name))
+    }
+
     package init(parsing text: String) throws(CatalogError) {
         let parts = try DottedName.parts(of: text)
         switch parts.count {

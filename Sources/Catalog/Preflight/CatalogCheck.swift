@@ -8,8 +8,8 @@ package enum CatalogCheck {
             problemLines($0, indent: "", place: "server")
         }
         for name in names {
-            let own = problems.filter { $0.table == name }
-            let table = tables.first { $0.name == name }
+            let own = problems.filter { $0.table.map(StoredName.init) == StoredName(name) }
+            let table = tables.first { StoredName($0.name) == StoredName(name) }
             if own.contains(where: { $0.severity == .refuse }) {
                 lines.append("REFUSED  \(name)")
             } else if let table {

@@ -21,7 +21,7 @@ struct UpdateObstacles {
             of: table.relationOIDs, named: table.columns.map(\.name), session: session)
         return table.columns.compactMap { column in
             let isGenerated = columns.values.contains { leaf in
-                leaf.contains { $0.name == column.name && $0.isGenerated }
+                leaf.contains { $0.isGenerated && StoredName($0.name) == StoredName(column.name) }
             }
             guard isGenerated else { return nil }
             return CatalogProblem(

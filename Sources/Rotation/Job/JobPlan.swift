@@ -41,7 +41,9 @@ package struct JobPlan: Sendable {
 
     /// The leaf that a range names, if it belongs to the table that the range names.
     package func leaf(_ oid: UInt32, of table: String) -> PlannedLeaf? {
-        guard let planned = leaves[oid], planned.table.name == table else { return nil }
+        guard let planned = leaves[oid], StoredName(planned.table.name) == StoredName(table) else {
+            return nil
+        }
         return planned
     }
 }

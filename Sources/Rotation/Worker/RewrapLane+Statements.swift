@@ -71,7 +71,7 @@ extension RewrapLane {
     /// - Parameter id: in the catalog's order, which may differ from the index's.
     static func range(of leaf: PlannedLeaf, id: [String]) -> BatchRange {
         let rangeID = leaf.leaf.rangeColumns.map { column in
-            id[leaf.table.idColumns.firstIndex { $0.name == column.name } ?? 0]
+            id[leaf.table.idColumns.firstIndex { StoredName($0.name) == StoredName(column.name) } ?? 0]
         }
         return BatchRange(
             table: leaf.table.name, leaf: leaf.leaf.oid, first: rangeID, last: rangeID, records: 1, rows: 1)

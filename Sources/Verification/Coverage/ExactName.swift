@@ -1,12 +1,11 @@
 import Catalog
 
-/// A dotted name by its bytes. Swift takes texts for equal that differ in how a letter with an accent is
-/// composed; to PostgreSQL they are two columns, one of which might then hide the other.
+/// A dotted name by its bytes: of two columns that Swift takes for one, neither hides the other.
 struct ExactName: Hashable {
-    private let parts: [[UInt8]]
+    private let parts: [StoredName]
 
     init(_ schema: String, _ table: String, _ column: String) {
-        parts = [schema, table, column].map { Array($0.utf8) }
+        parts = [schema, table, column].map { StoredName($0) }
     }
 
     init(_ column: QualifiedColumn) {

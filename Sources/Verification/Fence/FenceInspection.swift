@@ -53,7 +53,8 @@ package struct FenceInspection: Sendable {
         for column in table.columns {
             for leaf in table.leaves {
                 let standing = inspection.fences.filter {
-                    $0.relation == leaf.oid && $0.column == column.name && $0.isValidated
+                    $0.relation == leaf.oid && StoredName($0.column) == StoredName(column.name)
+                        && $0.isValidated
                 }
                 if standing.isEmpty { return false }
                 for keyID in retired {
@@ -69,7 +70,7 @@ package struct FenceInspection: Sendable {
 
     /// The fences of a column on the table itself.
     package func fences(on column: EncryptedColumn) -> [Fence] {
-        fences.filter { $0.relation == table.oid && $0.column == column.name }
+        fences.filter { $0.relation == table.oid && StoredName($0.column) == StoredName(column.name) }
     }
 
     /// Relations that store rows and lack the fence, by their quoted names.

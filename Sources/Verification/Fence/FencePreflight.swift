@@ -11,7 +11,8 @@ package enum FencePreflight {
             let inspection = try FenceInspection(table, session: session)
             for column in table.columns {
                 let denying = try inspection.fences.first { fence in
-                    try fence.column == column.name && fence.denies(targetKeyID, column.type, session)
+                    try StoredName(fence.column) == StoredName(column.name)
+                        && fence.denies(targetKeyID, column.type, session)
                 }
                 guard let denying else { continue }
                 problems.append(

@@ -83,8 +83,8 @@ package struct FenceStatements: Sendable {
     /// Every fence, log-only ones included.
     package static func drop(_ inspection: FenceInspection) -> [String] {
         let statements = FenceStatements(inspection, target: "", retired: [])
-        let columns = Set(inspection.table.columns.map(\.name))
-        return statements.drop(inspection.fences.filter { columns.contains($0.column) })
+        let columns = Set(inspection.table.columns.map { StoredName($0.name) })
+        return statements.drop(inspection.fences.filter { columns.contains(StoredName($0.column)) })
             + FenceTriggerStatements(inspection).drop
     }
 

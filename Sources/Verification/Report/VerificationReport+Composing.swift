@@ -60,7 +60,8 @@ extension VerificationReport {
             isFlushedHere: outcome.durability.isFlushedHere,
             flushedStandbys: outcome.durability.flushedStandbys,
             laggingStandbys: outcome.durability.laggingStandbys,
-            hiddenStandbys: outcome.durability.hiddenStandbys)
+            hiddenStandbys: outcome.durability.hiddenStandbys,
+            absentStandbys: outcome.durability.absentStandbys)
         watch = Watch(
             seconds: outcome.watchedSeconds,
             sightings: outcome.sightings.map {

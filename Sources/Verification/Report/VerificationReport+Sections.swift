@@ -86,6 +86,7 @@ extension VerificationReport {
         let flushedStandbys: Int
         let laggingStandbys: [String]
         let hiddenStandbys: Int
+        let absentStandbys: [String]
     }
 
     struct Sighting: Encodable, Sendable {

@@ -50,7 +50,8 @@ struct FenceStatus: Encodable {
                     validated: !fences.isEmpty && fences.allSatisfy { inspection.isValidatedBelow($0) },
                     retired: marks.count == fences.count ? Set(marks.flatMap(\.retired)).sorted() : nil,
                     constraints: fences.map(\.name), lacking: lacking,
-                    logOnly: inspection.triggers.contains { $0.column == column.name })
+                    logOnly: inspection.triggers.contains { StoredName($0.column) == StoredName(column.name) }
+                )
             }
         }
     }

@@ -47,7 +47,7 @@ struct QueueStatus {
         encoder.keyEncodingStrategy = .convertToSnakeCase
         let picture = Picture(
             queue: queue, progress: progress,
-            tables: Dictionary(uniqueKeysWithValues: tables.map { ($0.name, $0.fields) }),
+            tables: Dictionary(tables.map { ($0.name, $0.fields) }, uniquingKeysWith: { first, _ in first }),
             workers: workers)
         return String(decoding: try encoder.encode(picture), as: UTF8.self)
     }
