@@ -72,6 +72,23 @@ package enum AdvisoryLock: Sendable, Hashable {
         return (try session.query(sql).integer(0, 0) ?? 0) > 0
     }
 
+    /// Ends workers' sessions that have held the job's lock for more than the moment of a probe: each had found that
+    /// nobody leads, so it has nothing to commit, and stands still or was cut off before it could roll back.
+    package static func endStrandedProbes(
+        at job: AdvisoryLock, _ session: PostgresSession
+    ) throws(PostgresError) {
+        guard case .job(let key) = job else { return }
+        let (high, low) = (UInt32(truncatingIfNeeded: key >> 32), UInt32(truncatingIfNeeded: key))
+        try session.query(
+            """
+            SELECT count(*) FILTER (WHERE pg_terminate_backend(l.pid)) FROM pg_locks l \
+            JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ShareLock' \
+            AND l.classid = \(high)::oid AND l.objid = \(low)::oid AND l.objsubid = 1 \
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+            AND l.pid <> pg_backend_pid() AND a.state_change < clock_timestamp() - interval '0.5 seconds'
+            """)
+    }
+
     /// Ends our own sessions that have held the table's gate for 15 s: a client that was stopped with a full
     /// socket outlives every time-out of the server. Gives how many were ended.
     package static func endStuckSessions(

@@ -42,9 +42,10 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True)
 class WorkGoesOn:
-    """Some batch is done after this moment (wall clock)."""
+    """Some batch is done after this moment (wall clock); it is counted from `began`, where that was earlier."""
 
     since: float = dataclasses.field(default_factory=time.time)
+    began: float | None = None
 
 
 FAULTS = []
@@ -109,7 +110,7 @@ class Lane:
                 world.findings.say(f"{fault.lane}: {fault.name}: nothing to hand out but what a lost worker has")
                 return
             time.sleep(0.02)
-        seconds = max(0.0, done - expected.since)
+        seconds = max(0.0, done - (expected.began or expected.since))
         others = world.impositions.since(expected.since, imposition)
         if world.watch.was_starved_since(expected.since):
             others.append("nothing to hand out but what a lost worker has")

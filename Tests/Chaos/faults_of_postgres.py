@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pathlib
 import random
 import signal
 import threading
@@ -12,6 +11,7 @@ import psycopg2
 
 from chaos_tables import TABLES
 from fault import NotNow, WorkGoesOn, fault
+from postgres_pair import children
 
 STORM_ROWS = 300
 NOT_OURS = "application_name NOT LIKE 'chaos%%' AND backend_type = 'client backend'"
@@ -38,10 +38,6 @@ def freeze(world, rng):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
     return WorkGoesOn()
-
-
-def children(pid) -> list:
-    return [int(text) for text in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @fault("PostgreSQL failed over to its standby", "server")
@@ -179,4 +175,6 @@ def miss_standby(world, rng):
             world.operator.expect_refusal("synchronous standby missing", world.direct_url, "synchronous_standby_names")
         finally:
             world.pg.require_standby("*")
+            # Commits that hang are let go when the standby speaks next, which it does when there is WAL.
+            world.pg.execute("SELECT pg_switch_wal()")
     return WorkGoesOn()

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from fault import HANG_SECONDS, LEASE_SECONDS, NotNow, WorkGoesOn, fault
+from fault import GIVEN_UP_SECONDS, HANG_SECONDS, LEASE_SECONDS, NotNow, WorkGoesOn, fault
 
 BEYOND_THE_LEASE = (33.0, 40.0)
 STOPPED_WITHIN_SECONDS = 15.0
@@ -24,9 +24,17 @@ def stop_worker(world, rng):
 
 @fault("leading coordinator killed", "server", limit=HANG_SECONDS, weight=2)
 def kill_leader(world, rng):
+    """Work goes on under its successor; what was under way is done without one."""
     role = world.leader()
+    process = role.process
     role.kill()
-    return WorkGoesOn()
+    began = time.time()
+    while time.time() - began < GIVEN_UP_SECONDS and not world.is_over.is_set():
+        name = world.leader_name()
+        if name in world.coordinator_names and world.roles[name].process is not process:
+            return WorkGoesOn(began=began)
+        time.sleep(0.02)
+    return WorkGoesOn(began=began)
 
 
 @fault("waiting coordinator killed", "single")

@@ -6,7 +6,9 @@ write that anybody was told of. One tablespace lies on a small file system of it
 
 import contextlib
 import os
+import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -18,7 +20,8 @@ from private_postgres import PrivatePostgres, PrivatePostgresError, free_loopbac
 
 SETTINGS = {
     "max_connections": 200, "max_prepared_transactions": 10, "shared_buffers": "64MB", "wal_keep_size": "256MB",
-    "wal_retrieve_retry_interval": "200ms", "checkpoint_timeout": "30s", "max_wal_size": "256MB",
+    "wal_retrieve_retry_interval": "200ms", "wal_receiver_status_interval": "1s",
+    "checkpoint_timeout": "30s", "max_wal_size": "256MB",
     # Most rows are rewritten again and again.
     "autovacuum_naptime": "5s", "autovacuum_vacuum_cost_delay": "0",
     # The faults end processes, not machines: what the kernel has been given survives them.
@@ -27,6 +30,10 @@ SETTINGS = {
 DATABASE = "chaos"
 TABLESPACE_MEBIBYTES = 256
 MARGIN_BYTES = 64 << 10
+
+
+def children(pid) -> list:
+    return [int(text) for text in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class PostgresPair:
@@ -145,15 +152,26 @@ class PostgresPair:
         self.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
         self.execute("SELECT pg_reload_conf()")
 
+    def _crash(self):
+        """An immediate shutdown. Where the postmaster hangs in it, it is killed with all its children."""
+        try:
+            self.primary.stop(immediate=True)
+        except PrivatePostgresError:
+            postmaster = self.primary._running_pid()
+            for pid in [postmaster, *children(postmaster)]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.primary.stop(immediate=True)
+
     def restart(self, pause=0.0):
-        self.primary.stop(immediate=True)
+        self._crash()
         time.sleep(pause)
         self._starter.call(self.primary.start)
 
     def promote(self):
         """The primary is gone; the standby takes its place. Returns once the new one takes writes."""
         self.has_standby.clear()
-        self.primary.stop(immediate=True)
+        self._crash()
         self.standby._run("pg_ctl", "promote", "-w", "-D", str(self.standby.data))
         self.primary, self.standby = self.standby, self.primary
         self.require_standby("")

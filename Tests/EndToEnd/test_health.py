@@ -93,7 +93,7 @@ def test_without_redis_they_are_live_and_not_ready(queue_tool, redis_server, que
 
 @pytest.mark.slow
 def test_with_a_database_that_stands_still(database, queue_tool, queue, kek_v1, kek_v2):
-    """The server processes of leader and worker do not answer, as behind a black hole."""
+    """The whole server, as behind a black hole: of connections alone that swallow everything, a new one is a way out."""
     table = SecretsTable(database).create().fill(kek_v1, range(20_000))
     queue_tool.tool.write_catalog(table)
     worker = Health(queue_tool.worker(*LISTEN))
@@ -105,13 +105,14 @@ def test_with_a_database_that_stands_still(database, queue_tool, queue, kek_v1, 
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
         "AND application_name IN ('reencrypt-secrets worker', 'reencrypt-secrets leader')"
     )
-    pids = [pid for pid, in found]
-    assert len(pids) == 3
+    assert len(found) >= 3
+    # The postmaster first: it makes no new process, and does not notice what becomes of the others.
+    pids = [database.server._running_pid(), *(pid for pid, in found)]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
-        leader.wait_until_not_ready("lead: no success for", 45)
-        worker.wait_until_not_ready("database: ", 45)
+        worker.wait_until_not_ready("database: ", 35)
+        leader.wait_until_not_ready("lead: no success for", 30)
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)

@@ -186,6 +186,21 @@ def test_a_second_coordinator_takes_over_from_a_killed_one(queue, queue_tool, he
     table.assert_opens_with(kek_v2)
 
 
+def test_a_worker_that_is_cut_off_keeps_nobody_from_leading(database, queue, queue_tool, held, table):
+    """It was asking whether the job is led, and held the job's lock for the moment of the question."""
+    coordinator, _ = held
+    record = json.loads(queue.redis.command("HGET", queue.key("state"), "record"))
+    coordinator.kill()
+    stranded = database.connect("cut off").cursor()
+    wait_until(
+        lambda: stranded.execute("SELECT pg_try_advisory_xact_lock_shared(%s)", (record["lock_key"],))
+        or stranded.fetchone()[0],
+        "nobody leads",
+    )
+    second = queue_tool.coordinator()
+    wait_until(lambda: "Taking up" in second.stderr_so_far(), "the second one leads", timeout=5)
+
+
 @pytest.mark.slow
 @pytest.mark.watchdog(150)
 def test_a_second_coordinator_takes_over_from_a_frozen_one(queue, queue_tool, held, table, kek_v2):

@@ -176,11 +176,13 @@ package actor Leadership {
     }
 
     /// Workers that wait for a leader hold the job's lock for the moment of their probe: it is tried again for as
-    /// long as a probe could stand in the way.
+    /// long as a probe could stand in the way. One that is cut off in that moment would keep everybody from leading
+    /// until the server ends its transaction, after 10 s: it is ended after half a second.
     private static func tryAcquire(_ lock: AdvisoryLock, _ session: PostgresSession) throws -> Bool {
         guard case .job = lock else { return try lock.tryAcquire(session) }
-        for _ in 0..<150 {
+        for attempt in 1...150 {
             if try lock.tryAcquire(session) { return true }
+            if attempt.isMultiple(of: 30) { try AdvisoryLock.endStrandedProbes(at: lock, session) }
             try session.query("SELECT pg_sleep(0.02)")
         }
         return false

@@ -69,7 +69,12 @@ extension RewrapLane {
     }
 
     static func outcomeWithoutSession(of error: PostgresError, _ lease: Lease) -> RangeOutcome {
-        if error.needsOperator { return .needsOperator(reason: error.description) }
+        if error.needsOperator {
+            let advice =
+                error.sqlState == .insufficientPrivilege
+                ? "; grant the role what is missing; `reencrypt-secrets catalog check` lists it" : ""
+            return .needsOperator(reason: error.description + advice)
+        }
         return .handBack(
             after: Backoff.afterError(deliveries: lease.deliveries), blockedSince: lease.range.blockedSince,
             cause: .failure,
