@@ -1,6 +1,6 @@
 """Puts results into docs/performance.md, and draws docs/performance.svg.
 
-Of the measurements `write`, `sizes` and `physical`, as each wrote them with `--json FILE`: what is given is replaced. The
+Of the measurements `write`, `sizes`, `physical` and `verify`, as each wrote them with `--json FILE`: what is given is replaced. The
 page's prose is written by hand; what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is made here.
 
     scripts/bench report RESULTS.json… [--page docs/performance.md]
@@ -149,6 +149,31 @@ def physical_part(results) -> str:
     return table + circumstances(results) + "\n\n" + markdown_table(columns, rows) + picked
 
 
+def verification_part(results) -> str:
+    def median(what, connections):
+        return next(
+            statistics.median(line["seconds"])
+            for line in results["seconds"] if (line["what"], line["connections"]) == (what, connections)
+        )  # fmt: skip
+
+    rows = []
+    for line in sorted(results["seconds"], key=lambda line: line["connections"]):
+        found, connections = line["seconds"], line["connections"]
+        middle = statistics.median(found)
+        base = median("PostgreSQL's own count, found", connections)
+        rows.append([
+            line["what"], f"{connections}", f"{middle:.2f}", f"{min(found):.2f}–{max(found):.2f}",
+            rate_text(results["rows"] / middle), f"{middle / base:.2f}",
+        ])  # fmt: skip
+    columns = ["what", "connections", "s", "min–max", "records/s", "of the count"]
+    memory = markdown_table(
+        ["peak memory, MiB", f"{results['small_rows']:,} rows", f"{results['rows']:,} rows"],
+        [[depth, *(f"{mib:.0f}" for mib in found)] for depth, found in results["memory"].items()],
+    )
+    intro = f"{results['rows']:,} records, {results['rounds']} rounds. {circumstances(results)}"
+    return "\n\n".join([intro, markdown_table(columns, rows), memory])
+
+
 PARTS = {
     "write": {
         "machine": machine_part,
@@ -160,6 +185,7 @@ PARTS = {
     },
     "sizes": {"sizes": sizes_part},
     "physical": {"physical": physical_part},
+    "verification": {"verification": verification_part},
 }
 
 

@@ -10,7 +10,7 @@ Rounds are interleaved; the table shows medians, the spread, and times as multip
 connections. 'whole command' is from the process's start to its exit; 'pass' is the time for which the snapshot was held,
 as the report says.
 
-    scripts/bench verify [--rows 1000000] [--rounds 5]
+    scripts/bench verify [--rows 1000000] [--rounds 5] [--json FILE]
 """
 
 import argparse
@@ -28,6 +28,7 @@ import time
 import psycopg2
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+import machine
 from envelope_reference import KeyEncryptionKey
 from private_postgres import PrivatePostgres
 from tool_process import MeasuredProcess, binary_path
@@ -78,6 +79,15 @@ def load(url, table, rows, kek):
         (blocks,) = cursor.fetchone()
     connection.close()
     return blocks
+
+
+def server_version(server) -> str:
+    connection = psycopg2.connect(server.url())
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        (version,) = cursor.fetchone()
+    connection.close()
+    return version
 
 
 def drop(url, table):
@@ -166,6 +176,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", metavar="FILE", help="for scripts/bench report")
     arguments = parser.parse_args()
     kek = KeyEncryptionKey.generate("kek-v2")
     conditions = {
@@ -175,6 +186,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="reencrypt-verify-") as directory:
         os.chmod(directory, 0o755)
         with PrivatePostgres(pathlib.Path(directory) / "postgres", SETTINGS) as server:
+            described, load_before = machine.describe() | {"postgresql": server_version(server)}, machine.load()
             url, small_rows = server.url(), max(1, arguments.rows // 10)
             blocks = load(url, "secrets", arguments.rows, kek)
             verification = Verification(url, "secrets", directory, kek)
@@ -203,6 +215,18 @@ def main():
             fewer = Verification(url, "fewer", directory, kek)
             small = [fewer.run(depth, 2, sample_memory=True)[2] for depth in DEPTHS]
 
+    if arguments.json:
+        results = {
+            "kind": "verification", "machine": described, "load": load_before, "settings": SETTINGS,
+            "rows": arguments.rows, "small_rows": small_rows, "rounds": arguments.rounds,
+            "seconds": [
+                {"what": f"PostgreSQL's own count, {key[0]}" if len(key) == 2 else f"{key[0]}, {key[2]}",
+                 "connections": key[1], "seconds": found}
+                for key, found in seconds.items()
+            ],
+            "memory": {depth: [few, many] for depth, few, many in zip(DEPTHS, small, large)},
+        }  # fmt: skip
+        pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n")
     print(f"{arguments.rows:,} distinct envelopes, {arguments.rounds} rounds; {SETTINGS}")
     print(f"{'':34}{'median s':>9}{'least':>9}{'most':>9}{'records/s':>13}{'× found':>8}")
     for connections in (1, 2):
