@@ -29,6 +29,12 @@ def _die_with_supervisor():
     _libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
+def forget_fake_clock(pid):
+    """What libfaketime leaves behind of a process that was killed."""
+    for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
+        pathlib.Path("/dev/shm", name).unlink(missing_ok=True)
+
+
 class Role:
     """One place in the system: its command, its environment, the process that fills it now."""
 
@@ -145,6 +151,7 @@ class Supervisor:
         if -code in CRASH_SIGNALS:
             self.findings.violation("crash", f"{role.name} ended by signal {-code}\n{role.log_tail()}")
         delay = RESTART_AFTER_REFUSAL_SECONDS if code == 1 else RESTART_SECONDS
+        forget_fake_clock(role.process.pid)
         role.process = None
         role.restart_at = time.monotonic() + delay
         self.on_end(role, code, lived)
