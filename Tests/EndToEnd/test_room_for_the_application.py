@@ -172,7 +172,10 @@ def test_an_old_transaction_ends_the_job(database, tool, table):
     application = database.connect("reports")
     application.cursor().execute("SELECT txid_current()")
     time.sleep(1.2)
-    outcome = tool.run("--max-horizon-age", "1s", "--guard-grace", "1s").expect(2)
+    outcome = tool.run(
+        # Slow enough that there is a job to end when the server is first looked at.
+        "--max-horizon-age", "1s", "--guard-grace", "1s", "--max-records-per-second", 200
+    ).expect(2)
     assert "application_name 'reports'" in outcome.report["reason"] and "max-horizon-age" in outcome.report["reason"]
     application.rollback()
     tool.run("--max-horizon-age", "1s", "--guard-grace", "1s").expect(0)

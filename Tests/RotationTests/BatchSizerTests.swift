@@ -11,6 +11,18 @@ import Testing
         #expect(sizer.rows == 400)
     }
 
+    @Test func settlesWhenGrowthIsNoLongerTheBound() {
+        var sizer = BatchSizer(fixed: nil)
+        for _ in 0..<3 { sizer.record(rows: sizer.rows, bytes: 331 * sizer.rows, seconds: 0.001) }
+        #expect(!sizer.isSettled)
+        sizer.record(rows: sizer.rows, bytes: 331 * sizer.rows, seconds: 0.001)
+        #expect(sizer.isSettled && sizer.rows == 1_000)
+        #expect(BatchSizer(fixed: 50).isSettled)
+        var slow = BatchSizer(fixed: nil)
+        slow.record(rows: 100, bytes: 331, seconds: 5)
+        #expect(slow.isSettled)
+    }
+
     @Test func staysWithinAThousandRows() {
         var sizer = BatchSizer(fixed: nil)
         for _ in 0..<20 { sizer.record(rows: sizer.rows, bytes: 331 * sizer.rows, seconds: 0.001) }

@@ -6,6 +6,8 @@ package struct BatchSizer: Sendable {
     /// Rows of the next range.
     package private(set) var rows: Int
     private let isFixed: Bool
+    /// The size is what ranges cost makes it, no longer what growth allows.
+    package private(set) var isSettled: Bool
     /// Moving averages over finished ranges.
     private var secondsPerRow: Double?
     private var bytesPerRow: Double?
@@ -23,6 +25,7 @@ package struct BatchSizer: Sendable {
     ///   - largest: rows.
     package init(fixed: Int?, targetSeconds: Double = 0.1, largest: Int = 1_000) {
         isFixed = fixed != nil
+        isSettled = fixed != nil
         self.targetSeconds = min(targetSeconds, 0.25)
         self.largest = largest
         rows = fixed ?? min(100, largest)
@@ -40,8 +43,10 @@ package struct BatchSizer: Sendable {
         bytesPerRow = Self.average(bytesPerRow, Double(bytes) / Double(rows))
         let byTime = targetSeconds / max(secondsPerRow ?? 0, 1e-7)
         let byMemory = Self.targetBytes / max(bytesPerRow ?? 0, 1)
-        let wanted = min(byTime, byMemory, Double(largest), Double(self.rows) * 2)
-        self.rows = max(Self.smallest, Int(wanted))
+        let wanted = min(byTime, byMemory, Double(largest))
+        let grown = Double(self.rows) * 2
+        if wanted <= grown { isSettled = true }
+        self.rows = max(Self.smallest, Int(min(wanted, grown)))
     }
 
     private static func average(_ old: Double?, _ new: Double) -> Double {

@@ -50,12 +50,16 @@ package final class Coordinator: Sendable {
         var cost = BatchCost()
         var splits = 0
         var recordsPerSecond: Double?
+        var readings = 0
         /// As it was last read.
         var lastProgress = JobProgress()
 
         /// Ranges that may be outstanding: 10,000, or 30 s of work where that is less, so that the queue's
-        /// memory is bounded for a table of any size; never so few that a restart of workers finds none.
+        /// memory is bounded for a table of any size; never so few that a restart of workers finds none. At the
+        /// start, while ranges still grow, few: what is handed out keeps its size. Not for long, since ranges that
+        /// are all locked would teach no size.
         var window: Int {
+            if !sizer.isSettled && readings < 10 { return 64 }
             guard let recordsPerSecond else { return 1_000 }
             return min(10_000, max(500, Int(30 * recordsPerSecond / Double(max(1, sizer.rows)))))
         }
@@ -289,6 +293,7 @@ package final class Coordinator: Sendable {
         let reading = pace.withLock { pace in
             let cost = progress.cost - pace.cost
             pace.cost = progress.cost
+            pace.readings += 1
             pace.sizer.record(
                 rows: cost.rows, bytes: cost.bytes, seconds: cost.seconds,
                 wasSplit: progress.splits > pace.splits)
