@@ -129,6 +129,7 @@ def main():
     parser.add_argument("--rate", type=float, default=15, help="transactions a second of each of the two writers")
     parser.add_argument("--folder", type=pathlib.Path, default=None, help="where logs go (default: a temporary one)")
     parser.add_argument("--no-faults", action="store_true", help="count deliveries instead")
+    parser.add_argument("--patience", type=float, default=1.0, help="stretches the limits of recovery")
     parser.add_argument("--batches", type=int, default=10_000, help="with --no-faults")
     arguments = parser.parse_args()
     if arguments.seed is None:
@@ -145,7 +146,7 @@ def main():
         sys.exit(status)
     version = subprocess.run([str(binary_path()), "--version"], capture_output=True, text=True, check=True).stdout.strip()
     print(f"seed {arguments.seed}, {arguments.minutes:g} minutes, version {version}, logs in {folder}", flush=True)
-    findings = Findings(folder / "chaos.log")
+    findings = Findings(folder / "chaos.log", arguments.patience)
     began = time.monotonic()
     world = fault_run(arguments, folder, findings)
     print()
