@@ -90,21 +90,35 @@ struct LeafSource {
         """
     }
 
-    /// `$1`: rows a page; `$2…`: the cursor's id.
+    /// `$1`: rows a page; `$2…`: the cursor's id. The rows that hold an old value.
     func page(behindCursor: Bool) -> String {
+        page(behindCursor, cursorAt: 2) { $0.map { "p.\($0) IS NOT NULL" } }
+    }
+
+    /// `$1`: rows a page; `$2`: rows a stride; `$3…`: the cursor's id. The first and the last row of each stride,
+    /// and every row of which a column is not old by its label.
+    func strides(behindCursor: Bool) -> String {
+        page(behindCursor, cursorAt: 3) { cells in
+            ["p.n % $2::bigint <= 1"] + cells.flatMap { ["p.\($0) IS NULL", "octet_length(p.\($0)) > 0"] }
+        }
+    }
+
+    private func page(
+        _ behindCursor: Bool, cursorAt number: Int, _ wanted: (_ cells: [String]) -> [String]
+    ) -> String {
         let ids = rangeColumns.map { SQLIdentifier.quoted($0.name) }
-        let behind = behindCursor ? "WHERE \(row(rangeColumns)) > \(bound(startingAt: 2))" : ""
+        let behind = behindCursor ? "WHERE \(row(rangeColumns)) > \(bound(startingAt: number))" : ""
         // The cells of a page are named by position: an id or a column may have any name.
         let idCells = rangeColumns.indices.map { "i\($0)" }
         let cells = columns.indices.map { "c\($0)" }
         let states = zip(columns, cells).map { column, cell in "\(state(column)) AS \(cell)" }
         let inner = zip(ids, idCells).map { "t.\($0) AS \($1)" } + states
-        let wanted = cells.map { "p.\($0) IS NOT NULL" } + ["p.n = $1"]
+        let given = wanted(cells) + ["p.n = $1"]
         return """
             SELECT p.n, \((idCells.map { "p.\($0)::text" } + cells.map { "p.\($0)" }).joined(separator: ", ")) \
             FROM (SELECT s.*, row_number() OVER () AS n FROM (SELECT \(inner.joined(separator: ", ")) \
             FROM ONLY \(leaf) AS t \(behind) ORDER BY \(order) LIMIT $1) AS s) AS p \
-            WHERE \(wanted.joined(separator: " OR ")) ORDER BY p.n
+            WHERE \(given.joined(separator: " OR ")) ORDER BY p.n
             """
     }
 
@@ -159,12 +173,10 @@ struct LeafSource {
         let predicate = predicate(column)
         let vouched = vouched ?? predicate.emptyParsable
         let labels = knownKeyIDs.map { predicate.isLabelled($0) }
+        // A value begins with one prefix at most. Old ones first: in a job most values are.
         let old =
             labels.isEmpty ? "" : "WHEN \(labels.joined(separator: " OR ")) THEN \(vouched) "
-        return """
-            CASE WHEN \(predicate.isNeitherNullNorLabelled(targetKeyID)) THEN CASE \(old)\
-            WHEN true THEN \(predicate.parsable) END END
-            """
+        return "CASE \(old)WHEN \(predicate.isLabelled(targetKeyID)) THEN NULL ELSE \(predicate.parsable) END"
     }
 
     private var holdsOld: String {

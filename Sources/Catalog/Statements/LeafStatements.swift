@@ -28,6 +28,8 @@ package struct LeafStatements: Sendable {
     /// Pages over all rows behind a cursor; see `page(after:)`.
     private let firstPage: PreparedStatement
     private let nextPage: PreparedStatement
+    private let firstStrides: PreparedStatement
+    private let nextStrides: PreparedStatement
 
     /// Block by block, how many rows hold an old value; see `blocks(_:)`.
     private let blockCounts: PreparedStatement
@@ -65,6 +67,9 @@ package struct LeafStatements: Sendable {
         blockers = PreparedStatement(name: name("blockers"), sql: source.blockers)
         firstPage = PreparedStatement(name: name("page_first"), sql: source.page(behindCursor: false))
         nextPage = PreparedStatement(name: name("page_next"), sql: source.page(behindCursor: true))
+        firstStrides = PreparedStatement(
+            name: name("strides_first"), sql: source.strides(behindCursor: false))
+        nextStrides = PreparedStatement(name: name("strides_next"), sql: source.strides(behindCursor: true))
         blockCounts = PreparedStatement(name: name("block_counts"), sql: source.blockCounts)
         readUnlabelled = PreparedStatement(name: name("read_unlabelled"), sql: source.readUnlabelled)
     }
@@ -89,5 +94,17 @@ package struct LeafStatements: Sendable {
         parameters.append(int8: Int64(rows))
         for id in cursor ?? [] { parameters.append(text: id) }
         return (cursor == nil ? firstPage : nextPage, parameters)
+    }
+
+    /// The same page where most rows are old: of each `stride` of rows only the first and the last, and every row
+    /// of which a column is not old by its label. Whatever is not given is old in all columns.
+    package func strides(
+        after cursor: [String]?, rows: Int, stride: Int
+    ) -> (PreparedStatement, QueryParameters) {
+        var parameters = QueryParameters()
+        parameters.append(int8: Int64(rows))
+        parameters.append(int8: Int64(stride))
+        for id in cursor ?? [] { parameters.append(text: id) }
+        return (cursor == nil ? firstStrides : nextStrides, parameters)
     }
 }

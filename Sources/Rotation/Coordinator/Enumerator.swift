@@ -55,13 +55,15 @@ struct Enumerator: Sendable {
     private func enumerateByKey(_ leaf: PlannedLeaf, after start: [String]?) async throws {
         var cursor = start
         var rows = 1_000
+        var isMostlyOld = true
         repeat {
             try await queue.waitForRoom(below: window())
             if Task.isCancelled { return }
-            let page = try await read(leaf, after: cursor, rows: rows)
+            let page = try await read(leaf, after: cursor, rows: rows, inStrides: isMostlyOld)
             try await push(page, of: leaf, .ids)
             if Task.isCancelled { return }
             cursor = page.next
+            isMostlyOld = page.oldRows >= rows / 4 * 3
             rows = page.bytes > Self.pageBytes ? max(100, rows / 2) : min(Self.largestPage, rows * 2)
         } while cursor != nil
     }
@@ -120,10 +122,19 @@ struct Enumerator: Sendable {
         } while !Task.isCancelled
     }
 
-    private func read(_ leaf: PlannedLeaf, after cursor: [String]?, rows: Int) async throws -> OldRowPage {
+    /// - Parameter inStrides: most rows are expected to be old.
+    private func read(
+        _ leaf: PlannedLeaf, after cursor: [String]?, rows: Int, inStrides: Bool
+    ) async throws -> OldRowPage {
         let (target, rangeRows) = (KeyIDBytes(plan.keyring.primary.id), rangeRows())
         return try await read { session in
-            try OldRowPage.read(
+            if inStrides,
+                let page = try OldRowPage.read(
+                    leaf, after: cursor, rows: rows, stride: rangeRows, target: target, session)
+            {
+                return page
+            }
+            return try OldRowPage.read(
                 leaf, after: cursor, rows: rows, rangeRows: rangeRows, target: target, session)
         }
     }

@@ -4,7 +4,7 @@ import Envelope
 import Postgres
 
 /// One page of an enumeration: the rows behind a cursor that hold old values, cut into ranges. The cursor is an id
-/// here, a place in `OldRowPage+Blocks.swift`.
+/// here and in `OldRowPage+Strides.swift`, a place in `OldRowPage+Blocks.swift`.
 struct OldRowPage: Sendable {
     let ranges: [BatchRange]
     /// Where the next page starts; nil behind the last row.
@@ -13,6 +13,8 @@ struct OldRowPage: Sendable {
     let last: [String]?
     /// What the page cost in transfer.
     let bytes: Int
+
+    var oldRows: Int { ranges.reduce(0) { $0 + $1.rows } }
 
     static let empty = OldRowPage(ranges: [], next: nil, last: nil, bytes: 0)
 
