@@ -55,7 +55,8 @@ struct Enumerator: Sendable {
     private func enumerateByKey(_ leaf: PlannedLeaf, after start: [String]?) async throws {
         var cursor = start
         var rows = 1_000
-        var isMostlyOld = true
+        // The first page tells: a small leaf, and one that is swept once more, would be read twice.
+        var isMostlyOld = false
         repeat {
             try await queue.waitForRoom(below: window())
             if Task.isCancelled { return }

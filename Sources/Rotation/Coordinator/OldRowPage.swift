@@ -25,22 +25,15 @@ struct OldRowPage: Sendable {
     ) throws -> OldRowPage {
         var (statement, parameters) = leaf.statements.page(after: cursor, rows: rows)
         let result = try session.query(statement, &parameters)
-        let idCount = leaf.statements.idCount
+        let cells = PageCells(result, leaf, target)
         var builder = RangeBuilder(table: leaf.table.name, leaf: leaf.leaf.oid, rangeRows: rangeRows)
         var bytes = 0
         for row in 0..<result.rowCount {
-            var old = 0
-            for column in 0..<leaf.statements.columnCount {
-                guard let value = result.bytes(row, 1 + idCount + column) else { continue }
-                bytes += value.count
-                if value.isEmpty || !isCurrent(value, target) { old += 1 }
-            }
-            if old > 0 {
-                builder.addRow(records: old) { (0..<idCount).map { result.string(row, 1 + $0) ?? "" } }
-            }
+            let old = cells.old(row, &bytes)
+            if old > 0 { builder.addRow(records: old) { cells.id(row) } }
         }
         let end = result.rowCount - 1
-        let last = end < 0 ? nil : (0..<idCount).map { result.string(end, 1 + $0) ?? "" }
+        let last = end < 0 ? nil : cells.id(end)
         let isFull = end >= 0 && result.integer(end, 0) == rows
         return OldRowPage(
             ranges: builder.finish(), next: isFull ? last : nil, last: last, bytes: bytes)
@@ -52,5 +45,35 @@ struct OldRowPage: Sendable {
         } catch {
             return false
         }
+    }
+}
+
+/// The rows that a page in key order gives: their number, their id, then what the server could not vouch for.
+struct PageCells {
+    private let result: PostgresResult
+    private let target: KeyIDBytes
+    private let idCount: Int
+    private let columnCount: Int
+
+    init(_ result: PostgresResult, _ leaf: PlannedLeaf, _ target: KeyIDBytes) {
+        self.result = result
+        self.target = target
+        idCount = leaf.statements.idCount
+        columnCount = leaf.statements.columnCount
+    }
+
+    func id(_ row: Int) -> [String] {
+        (0..<idCount).map { result.string(row, 1 + $0) ?? "" }
+    }
+
+    /// How many of a row's records are old. Adds the bytes that came for them.
+    func old(_ row: Int, _ bytes: inout Int) -> Int {
+        var old = 0
+        for column in 0..<columnCount {
+            guard let value = result.bytes(row, 1 + idCount + column) else { continue }
+            bytes += value.count
+            if value.isEmpty || !OldRowPage.isCurrent(value, target) { old += 1 }
+        }
+        return old
     }
 }
