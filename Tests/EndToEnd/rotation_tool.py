@@ -150,6 +150,9 @@ class ToolProcess:
     def is_running(self) -> bool:
         return self.process.poll() is None
 
+    def stdout_so_far(self) -> str:
+        return self._stdout.read_text(encoding="utf-8", errors="replace")
+
     def stderr_so_far(self) -> str:
         return self._stderr.read_text(encoding="utf-8", errors="replace")
 

@@ -26,6 +26,12 @@ extension QueueMonitor {
         package let at: Int64
         package let kind: String
         package let fields: [String: String]
+
+        package init(at: Int64, kind: String, fields: [String: String]) {
+            self.at = at
+            self.kind = kind
+            self.fields = fields
+        }
     }
 
     /// The newest events, newest first.

@@ -52,29 +52,6 @@ package struct QueueMonitor: Sendable {
         return try QueueSnapshot(tick: reply.elements())
     }
 
-    /// The fields of the progress hash, as they are; of one table where it is named.
-    package func progressFields(table: String? = nil) async throws -> [String: String] {
-        let key = queue.key("progress" + (table.map { ":" + $0 } ?? ""))
-        return try await connection.command(["HGETALL", .text(key)]).fields().mapValues { try $0.text() }
-    }
-
-    /// Workers that gave a sign of life within the last minute: id, ms since the last one, fields.
-    package func workers() async throws -> [(id: String, age: Int, fields: [String: String])] {
-        let queue = queue
-        return try await connection.perform { session in
-            let time = try session.command(["TIME"]).elements()
-            let now = try time[0].integer() * 1_000 + time[1].integer() / 1_000
-            let listed = try session.command([
-                "ZRANGE", .text(queue.key("workers")), "0", "-1", "WITHSCORES",
-            ]).elements()
-            return try stride(from: 0, to: listed.count, by: 2).map { index in
-                let id = try listed[index].text()
-                let fields = try session.command(["HGETALL", .text(queue.key("worker:" + id))]).fields()
-                return (id, now - (try listed[index + 1].integer()), try fields.mapValues { try $0.text() })
-            }
-        }
-    }
-
     // MARK: Control
 
     package enum Order: String, Sendable {

@@ -14,12 +14,32 @@ package struct QueuePicture: Sendable, Encodable {
     /// The hashes `worker:<id>` with `id` and `last_heartbeat`, in ms.
     package let workers: [[String: String]]
 
+    package init(
+        queue: String, time: Int64, progress: [String: String], tables: [[String: String]],
+        census: [CensusGroup],
+        workers: [[String: String]]
+    ) {
+        self.queue = queue
+        self.time = time
+        self.progress = progress
+        self.tables = tables
+        self.census = census
+        self.workers = workers
+    }
+
     package struct CensusGroup: Sendable, Encodable {
         package let table: String
         package let column: String
         /// Nil for values that are no envelope.
         package let keyID: String?
         package let records: Int
+
+        package init(table: String, column: String, keyID: String?, records: Int) {
+            self.table = table
+            self.column = column
+            self.keyID = keyID
+            self.records = records
+        }
 
         enum CodingKeys: String, CodingKey {
             case table, column, records

@@ -4,7 +4,11 @@ const has = (value) => value !== undefined && value !== null && value !== '';
 const number = (value) => (has(value) ? Number(value) : NaN);
 const grouped = (value) => (has(value) ? Math.round(number(value)).toLocaleString('en-US') : unknown);
 const rate = (value) => (has(value) ? grouped(value) + '/s' : unknown);
-const percent = (part) => (100 * part).toFixed(part > 0 && part < 0.001 ? 3 : 1) + ' %';
+// Rounded down: 100 % is said of all, not of nearly all.
+const percent = (part) => {
+  const digits = part > 0 && part < 0.001 ? 3 : 1;
+  return (Math.floor(100 * part * 10 ** digits + 1e-6) / 10 ** digits).toFixed(digits) + ' %';
+};
 
 function duration(seconds) {
   if (!has(seconds) || Number.isNaN(Number(seconds))) return unknown;

@@ -33,11 +33,18 @@ final class Console: Sendable {
     /// Whether a person reads the results.
     static let resultIsTerminal = isatty(STDOUT_FILENO) == 1
 
-    /// The terminal's width in columns.
-    static var width: Int {
+    /// The width in columns of the terminal that shows the status line.
+    static var width: Int { size(of: STDERR_FILENO).columns }
+
+    /// The size of the terminal that shows the results.
+    static var resultSize: (columns: Int, rows: Int) { size(of: STDOUT_FILENO) }
+
+    private static func size(of descriptor: Int32) -> (columns: Int, rows: Int) {
         var size = winsize()
-        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-        return Int(size.ws_col)
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
+            return (80, 24)
+        }
+        return (Int(size.ws_col), Int(size.ws_row))
     }
 
     private static func write(_ text: String, to descriptor: Int32) {

@@ -87,9 +87,7 @@ final class ProgressOutput: RotationObserver {
         if reading.progress.recordsFailed > 0 { tail += "  \(reading.progress.recordsFailed) failed" }
         let room = min(40, width - tail.count - 3)
         guard room >= 5 else { return String(tail.dropFirst().prefix(max(0, width - 1))) }
-        let filled = Int(Double(room) * reading.fraction)
-        return "[" + String(repeating: "█", count: filled) + String(repeating: "·", count: room - filled)
-            + "]" + tail
+        return "[" + Bar.text(reading.fraction, room: room) + "]" + tail
     }
 }
 
