@@ -182,5 +182,7 @@ def test_late_acknowledgement_of_a_stopped_worker(queue, queue_tool, tables, kek
         other.wait(15).expect(143)
     fall = tables.records - tables.count_under(kek_v1)
     progress = finished(queue, fall, exactly=False)
-    assert progress["records_superseded"] == committed >= int(caught[0].arguments[3])
-    assert tally(told)["duplicate"] == held in (1, 2)
+    # The range that it had read ahead it may commit after it has woken.
+    refused = [int(request.arguments[3]) for request in proxy.kept("acknowledge", b"duplicate")]
+    assert progress["records_superseded"] == sum(refused) >= committed >= int(caught[0].arguments[3])
+    assert 1 <= tally(told)["duplicate"] == len(refused) <= held
