@@ -36,9 +36,9 @@ import Testing
 
     @Test func aShareOfALanesTimeFollowsWhatARecordCosts() {
         var limits = PaceLimits()
-        limits.laneShare = 0.5
+        limits.laneShare = PaceLimits.LaneShare(0.5, reason: "lane-share")
         var controller = PaceController(limits)
-        #expect(pace(controller)?.recordsPerSecond == 500)
+        #expect(abs((pace(controller)?.recordsPerSecond ?? 0) - 5_000) < 1)
         controller.observe(progress(0), now: start)
         // 100 µs a record.
         controller.observe(progress(1_000, seconds: 0.1), now: start.advanced(by: .seconds(1)))
@@ -50,6 +50,34 @@ import Testing
                 now: start.advanced(by: .seconds(second)))
         }
         #expect(abs((pace(controller)?.recordsPerSecond ?? 0) - 500) < 5)
+    }
+
+    @Test func aRangeThatHungDoesNotStandForAllToCome() {
+        var limits = PaceLimits()
+        limits.laneShare = PaceLimits.LaneShare(1, reason: "")
+        var controller = PaceController(limits)
+        var seconds = 0.0
+        // 100 µs a record, and a worker in between that was frozen for a minute.
+        for reading in 0...20 {
+            seconds += reading == 10 ? 60 : 0.01
+            controller.observe(
+                progress(100 * reading, seconds: seconds),
+                now: start.advanced(by: .milliseconds(200 * reading)))
+            if reading == 10 { #expect((pace(controller)?.recordsPerSecond ?? 0) > 6_000) }
+        }
+        #expect((pace(controller)?.recordsPerSecond ?? 0) > 9_000)
+    }
+
+    @Test func theUsualPaceOfTheDefaultIsNoThrottle() {
+        func reason(_ profile: Profile) -> String? {
+            var controller = PaceController(profile.limits)
+            controller.observe(progress(0), now: start)
+            controller.observe(progress(10_000, seconds: 0.1), now: start.advanced(by: .seconds(1)))
+            controller.observe(progress(60_000, seconds: 0.6), now: start.advanced(by: .seconds(2)))
+            return pace(controller)?.reason
+        }
+        #expect(reason(.balanced) == "")
+        #expect(reason(.polite) == "profile polite")
     }
 
     @Test func theQueryHoldsAndSaysWhy() {

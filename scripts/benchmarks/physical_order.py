@@ -58,7 +58,7 @@ class OrderMeasures:
             seconds = update_in_ranges(self.server, TABLE, floor_assignment(self.value, "bytea"), LANES)
         else:
             process = self.tool.start(
-                "run", "--concurrency", LANES, "--order", way, database_url=self.server.url()
+                "run", "--concurrency", LANES, "--profile", "maintenance", "--order", way, database_url=self.server.url()
             ).expect_success()
             seconds = process.ended - process.started
             found["picked"] = PICK.findall(process.end_of_log())[-1:]

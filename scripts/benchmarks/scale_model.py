@@ -24,12 +24,12 @@ class Costs:
     """331-byte envelopes in bytea, fillfactor 100, one index. Microseconds are of one core of a two-core machine."""
 
     # scripts/bench: statements of a rotation by pg_stat_statements
-    server_update_us_a_row: float = 8.5
-    server_lock_us_a_row: float = 2.8
+    server_update_us_a_row: float = 5.8
+    server_lock_us_a_row: float = 2.0
     server_transaction_us_a_batch: float = 290
-    server_enumerate_us_a_row: float = 1.25
-    server_census_us_a_row: float = 0.5  # each of two: before and after
-    client_us_a_row: float = 2.7
+    server_enumerate_us_a_row: float = 0.72
+    server_census_us_a_row: float = 0.28  # each of two: before and after
+    client_us_a_row: float = 2.5
     wal_bytes_a_row: float = 1_050
     wal_bytes_a_row_random: float = 4_330  # key order over random keys, checkpoints: a full page a row
     commit_ms: float = 1.0

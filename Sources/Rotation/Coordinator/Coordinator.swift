@@ -42,6 +42,7 @@ package final class Coordinator: Sendable {
     private let pacer: Pacer
     private let vacuum: LeafVacuum?
     private let progressInterval: Duration
+    private static let growthInterval: Duration = .milliseconds(25)
 
     /// What progress readings build up.
     private struct Pace {
@@ -54,12 +55,15 @@ package final class Coordinator: Sendable {
         /// As it was last read.
         var lastProgress = JobProgress()
 
+        /// Whether ranges are still smaller than what they cost would let them be. Not for long: ranges that are all
+        /// locked would teach no size.
+        var isGrowing: Bool { !sizer.isSettled && readings < 400 }
+
         /// Ranges that may be outstanding: 10,000, or 30 s of work where that is less, so that the queue's
         /// memory is bounded for a table of any size; never so few that a restart of workers finds none. At the
-        /// start, while ranges still grow, few: what is handed out keeps its size. Not for long, since ranges that
-        /// are all locked would teach no size.
+        /// start, while ranges still grow, few: what is handed out keeps its size.
         var window: Int {
-            if !sizer.isSettled && readings < 10 { return 64 }
+            if isGrowing { return 64 }
             guard let recordsPerSecond else { return 1_000 }
             return min(10_000, max(500, Int(30 * recordsPerSecond / Double(max(1, sizer.rows)))))
         }
@@ -274,7 +278,10 @@ package final class Coordinator: Sendable {
     private func reportProgress() async {
         while !Task.isCancelled {
             do {
-                try await Task.sleep(for: progressInterval)
+                // A size grows once a reading: at the usual interval small ranges would be a second's work.
+                let isGrowing = pace.withLock { $0.isGrowing }
+                try await Task.sleep(
+                    for: isGrowing ? min(Self.growthInterval, progressInterval) : progressInterval)
             } catch {
                 return
             }

@@ -23,8 +23,10 @@ package struct PaceController: Sendable {
     private var queryHold: String?
 
     private static let window: Duration = .seconds(1)
-    /// Before anything is known of what a record costs.
-    private static let firstShareRate = 500.0
+    /// What a record is taken to cost before anything is known of it.
+    private static let firstSecondsPerRecord = 100e-6
+    /// A range that hung, with a worker that was frozen, must not stand for all to come.
+    private static let mostGrowth = 4.0
 
     package init(_ limits: PaceLimits) {
         self.limits = limits
@@ -43,7 +45,8 @@ package struct PaceController: Sendable {
         let cost = (done: progress.recordsDone, seconds: progress.cost.seconds)
         if let last = lastCost, cost.done > last.done, cost.seconds > last.seconds {
             let measured = (cost.seconds - last.seconds) / Double(cost.done - last.done)
-            secondsPerRecord = secondsPerRecord.map { $0 + 0.2 * (measured - $0) } ?? measured
+            secondsPerRecord =
+                secondsPerRecord.map { $0 + 0.2 * (min(measured, Self.mostGrowth * $0) - $0) } ?? measured
         }
         lastCost = cost
     }
@@ -91,9 +94,9 @@ package struct PaceController: Sendable {
         }
         limit(to: limits.recordsPerSecond, named("max-records-per-second", limits.recordsPerSecond))
         let share = limits.laneShare.map { share in
-            secondsPerRecord.map { share / max($0, 1e-7) } ?? Self.firstShareRate
+            share.lanes / max(secondsPerRecord ?? Self.firstSecondsPerRecord, 1e-7)
         }
-        limit(to: share, named("profile polite", share))
+        limit(to: share, named(limits.laneShare?.reason ?? "", share))
         limit(to: lockWaits.rate, lockWaits.reason)
         limit(to: lag.rate, lag.reason)
         return .go(ClaimPace(recordsPerSecond: rate.isFinite ? rate : nil, reason: reason))

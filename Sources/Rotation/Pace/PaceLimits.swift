@@ -2,8 +2,7 @@
 package struct PaceLimits: Sendable {
     /// Over all workers together.
     package var recordsPerSecond: Double?
-    /// Of one lane's time, over all lanes together: at 0.5 the server works on our ranges half of the time.
-    package var laneShare: Double?
+    package var laneShare: LaneShare?
     package var lag: Lag?
     /// SQL that yields true while nothing may be handed out.
     package var throttleQuery: String?
@@ -12,6 +11,19 @@ package struct PaceLimits: Sendable {
     package var guards = GuardLimits()
 
     package init() {}
+
+    package struct LaneShare: Sendable, Hashable {
+        /// Lanes at work on average, all workers' together: at 0.5 the server works on our ranges half of the time, at
+        /// 3 three lanes' worth.
+        package var lanes: Double
+        /// What is said while it holds the job back; empty: nothing.
+        package var reason: String
+
+        package init(_ lanes: Double, reason: String) {
+            self.lanes = lanes
+            self.reason = reason
+        }
+    }
 
     package struct Lag: Sendable, Hashable {
         /// How far the replay of a standby may be behind.

@@ -2,9 +2,9 @@
 package enum Profile: String, Sendable, CaseIterable {
     /// The application comes first, however long the job takes.
     case polite
-    /// Fast, with batches short enough that no statement waits long for one of our locks.
+    /// The application's statements wait for a core, the disk or a lock of ours, but not for long.
     case balanced
-    /// Nobody else needs the server.
+    /// As fast as the server can: nobody else needs it, or the key is in the wrong hands.
     case maintenance
 
     /// Of `run`; workers have an option of their own.
@@ -27,13 +27,20 @@ package enum Profile: String, Sendable, CaseIterable {
 
     package var largestBatch: Int {
         switch self {
-        case .polite: 200
-        case .balanced, .maintenance: 1_000
+        case .polite: 50
+        case .balanced: 200
+        case .maintenance: 1_000
         }
     }
 
-    /// Of one lane's time, over all lanes together; nil: no limit.
-    package var laneShare: Double? { self == .polite ? 0.5 : nil }
+    /// Nil: no limit. The default's is its usual pace, nothing that a person has to be told of.
+    package var laneShare: PaceLimits.LaneShare? {
+        switch self {
+        case .polite: PaceLimits.LaneShare(0.15, reason: "profile polite")
+        case .balanced: PaceLimits.LaneShare(0.4, reason: "")
+        case .maintenance: nil
+        }
+    }
 
     /// How far standbys may fall behind.
     package var lag: Duration? {

@@ -55,7 +55,7 @@ final class LeafVacuum: Sendable {
             var schedule = VacuumSchedule(percent: options.percent, rows: rows)
             while true {
                 // Many leaves are many counters to read.
-                try await Task.sleep(for: .milliseconds(leaves.count > 100 ? 2_000 : 250))
+                try await Task.sleep(for: .milliseconds(leaves.count > 100 ? 2_000 : 100))
                 guard let oid = schedule.next(try await queue.rowsByLeaf()), let leaf = leaves[oid] else {
                     continue
                 }

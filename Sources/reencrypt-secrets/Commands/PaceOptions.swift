@@ -14,6 +14,12 @@ struct PaceOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Keep so many lanes at work on average, over all workers, such as 0.5 or 8, or off (default: polite 0.15, balanced 0.4, maintenance off).",
+            valueName: "lanes"))
+    var laneShare: LimitArgument<LaneShareArgument>?
+
+    @Option(
+        help: ArgumentHelp(
             "How far the replay of standbys may fall behind, such as 2s, or off (default: polite 2s, balanced 10s).",
             valueName: "duration"))
     var maxLag: LimitArgument<DurationArgument>?
@@ -77,6 +83,9 @@ struct PaceOptions: ParsableArguments {
     var limits: PaceLimits {
         var limits = profile.limits
         if let maxRecordsPerSecond { limits.recordsPerSecond = Double(maxRecordsPerSecond) }
+        if let laneShare {
+            limits.laneShare = laneShare.value.map { PaceLimits.LaneShare($0.lanes, reason: "lane-share") }
+        }
         let standbys = lagStandbys.map { $0.split(separator: ",").map(String.init) } ?? []
         if let maxLag {
             limits.lag = maxLag.value.map { PaceLimits.Lag(limit: $0.duration, standbys: standbys) }
@@ -112,6 +121,16 @@ struct LimitArgument<Value: ExpressibleByArgument>: ExpressibleByArgument {
             guard let value = Value(argument: argument) else { return nil }
             self.value = value
         }
+    }
+}
+
+/// How many lanes may be at work on average: `0.5`, `8`.
+struct LaneShareArgument: ExpressibleByArgument {
+    let lanes: Double
+
+    init?(argument: String) {
+        guard let lanes = Double(argument), (0.01...1_000).contains(lanes) else { return nil }
+        self.lanes = lanes
     }
 }
 
