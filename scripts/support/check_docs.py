@@ -97,9 +97,9 @@ SENTENCES = [
 ]
 # Parts of those that are no message: names, what a verdict says where it is proven; and what cannot happen.
 NO_MESSAGE = re.compile(
-    r"^(?:key …|the primary key|the key( …)?$|another key|is refused|the key it names|the one it names|no application_name|no key"
-    r"|an unknown session|carries the label|has a data key|opens with|and a fence|at this time|\(and … more\)|Each of …"
-    r"|There is no record|Not proven|backups, WAL|dead rows and|an envelope that was put|a standby that is"
+    r"^(?:key …|the primary key|the key( …)?$|another key|is refused|the key it names|the one it names|no key"
+    r"|no application_name|an unknown session|carries the label|has a data key|opens with|and a fence|at this time|\(and … more\)"
+    r"|Each of …|There is no record|Not proven|backups, WAL|dead rows and|an envelope that was put|a standby that is"
     r"|a database administrator|; writing to the table|a command has no words)"
 )
 WORD = re.compile(r"[A-Za-z]{2,}")

@@ -92,3 +92,10 @@ man_pages() {
     swift package generate-manual --help >/dev/null
     "$(swift build --show-bin-path)/generate-manual-tool" "$2" --multi-page --date "$date" --output-directory "$1"
 }
+
+# symbol_graph FOLDER: the public symbols of the library Envelope, out of the debug build.
+symbol_graph() {
+    swift symbolgraph-extract -module-name Envelope -minimum-access-level public -output-dir "$1" \
+        -target "$(swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".*/\1/p')" \
+        -I "$(swift build --show-bin-path)/Modules" -Xcc -fmodule-map-file=Sources/COpenSSL/module.modulemap
+}
