@@ -6,6 +6,7 @@
   docs/troubleshooting.md, and every row there is in Sources/; likewise the tables of reasons and objections in
   docs/runbook.md
 - links between documents, and their anchors, lead somewhere
+- the code that the tutorial of Envelope ends with is the code that AdoptionTests test
 - no line of prose is longer than LONGEST_LINE
 """
 
@@ -19,6 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "Sources"
 TROUBLESHOOTING = ROOT / "docs/troubleshooting.md"
 RUNBOOK = ROOT / "docs/runbook.md"
+TUTORIAL = SOURCES / "Envelope/Envelope.docc"
+ADOPTION = ROOT / "Tests/EnvelopeTests/Adoption"
 LONGEST_LINE = 132
 # Fixed text that is kept as it came; what benchmarks print.
 UNWRAPPED = {"docs/contract.md", "docs/performance.md"}
@@ -32,6 +35,11 @@ def complain(place, message):
 
 def relative(path):
     return str(path.relative_to(ROOT))
+
+
+def source_files():
+    """What is compiled: not the steps of the tutorial."""
+    return [path for path in sorted(SOURCES.rglob("*.swift")) if TUTORIAL not in path.parents]
 
 
 # Markdown
@@ -98,9 +106,9 @@ SENTENCES = [
 # Parts of those that are no message: names, what a verdict says where it is proven; and what cannot happen.
 NO_MESSAGE = re.compile(
     r"^(?:key …|the primary key|the key( …)?$|another key|is refused|the key it names|the one it names|no key"
-    r"|no application_name|an unknown session|carries the label|has a data key|opens with|and a fence|at this time|\(and … more\)"
-    r"|Each of …|There is no record|Not proven|backups, WAL|dead rows and|an envelope that was put|a standby that is"
-    r"|a database administrator|; writing to the table|a command has no words)"
+    r"|no application_name|an unknown session|carries the label|has a data key|opens with|and a fence|at this time"
+    r"|\(and … more\)|Each of …|There is no record|Not proven|backups, WAL|dead rows and|an envelope that was put"
+    r"|a standby that is|a database administrator|; writing to the table|a command has no words)"
 )
 WORD = re.compile(r"[A-Za-z]{2,}")
 
@@ -116,7 +124,7 @@ class Messages:
         self.texts = {}
         self.required = []
         self.codes = set()
-        for path in sorted(SOURCES.rglob("*.swift")):
+        for path in source_files():
             source = path.read_text(encoding="utf-8")
             found = swift_literals.expressions(source)
             name = str(path.relative_to(SOURCES))
@@ -260,6 +268,29 @@ def check_links():
     return count
 
 
+# The tutorial of the library
+
+
+def check_tutorial():
+    named = set()
+    for path in TUTORIAL.glob("*.tutorial"):
+        named |= set(re.findall(r'(?:file|source): "([^"]+)"', path.read_text(encoding="utf-8")))
+    resources = {path.name for path in (TUTORIAL / "Resources").iterdir()}
+    for name in sorted(resources - named):
+        complain(relative(TUTORIAL / "Resources" / name), "stands in no tutorial")
+    for name in sorted(named - resources):
+        complain(relative(TUTORIAL), f"a tutorial names {name}, which is not there")
+    tested = [path for path in sorted(ADOPTION.glob("*.swift")) if path.name != "AdoptionTests.swift"]
+    for path in tested:
+        steps = (TUTORIAL / "Resources").glob(f"{path.stem}-*.swift")
+        steps = sorted(steps, key=lambda step: (len(step.name), step.name))
+        if not steps:
+            complain(relative(path), "is no part of the tutorial")
+        elif steps[-1].read_bytes() != path.read_bytes():
+            complain(relative(steps[-1]), f"differs from {relative(path)}, which is tested")
+    return len(tested)
+
+
 # Lines
 
 
@@ -275,12 +306,16 @@ def check_lines():
 def main():
     described, required = check_messages()
     links = check_links()
+    tested = check_tutorial()
     check_lines()
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     if problems:
         sys.exit(1)
-    print(f"{described} messages described, {required} of the source looked up, {links} links followed")
+    print(
+        f"{described} messages described, {required} of the source looked up, {links} links followed; "
+        f"the tutorial ends with {tested} files that are tested"
+    )
 
 
 if __name__ == "__main__":

@@ -23,8 +23,6 @@ import check_docs
 ROOT = check_docs.ROOT
 LIST = ROOT / "docs/interface.txt"
 SPAN = re.compile(r"`([^`]+)`")
-# Redis' own fields are put together by scripts as well.
-CODE = (".swift", ".lua")
 
 
 def document(name):
@@ -198,8 +196,8 @@ def symbols():
 
 
 def interface(binary):
-    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "Sources").rglob("*")) if path.suffix in CODE]
-    sources = "\n".join(texts)
+    files = [*check_docs.source_files(), *sorted((ROOT / "Sources").rglob("*.lua"))]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
     found = [
         *commands(binary), *settings(sources), *exit_codes(), *redis_keys(), *report_members(), *other_json(),
         *metrics(), *paths(sources), *catalog_members(sources), *symbols(),

@@ -1,0 +1,3 @@
+# 1. Readable: the next key is there, and nobody writes under it yet.
+SECRETS_ENCRYPTION_KEY=kek-v1:ERERERERERERERERERERERERERERERERERERERERERE=
+SECRETS_ENCRYPTION_KEY_PREVIOUS=kek-v2:IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI=
