@@ -8,6 +8,8 @@ settings, exit codes, Redis keys and fields, members of reports and other JSON, 
 HTTP, members of the catalog, and the public symbols of the library Envelope. They are read from the binary's own
 description of its commands (REENCRYPT_BINARY, or the release build), from the documents, and from the debug build's
 symbol graph.
+
+Command lines in the documents are compared with the same description: subcommands and options have to exist.
 """
 
 import json
@@ -220,6 +222,59 @@ def check_that_it_is_there(line, sources):
         sys.exit(f"docs: {line} is nowhere in Sources/")
 
 
+# Examples
+
+# Asked of every command by the library that parses the command line.
+ANYWHERE = {"--help", "-h", "--version", "--generate-completion-script"}
+COMMAND_LINE = re.compile(r"(?:^\s*(?:\$ )?|&& |`)reencrypt-secrets((?: +[^\s`|>&;()#…]+)+)")
+# What stands behind the program's name where it is a session's, a domain's or a version's.
+NAMES = {"help", "leader", "pace", "vacuum", "verifier", "key"}
+
+
+class CommandLines:
+    """What may be typed, by the binary's description."""
+
+    def __init__(self, names):
+        self.commands = {tuple(name.split()[1:]) for name in names if name.startswith("command ")}
+        self.options = {tuple(name.split()[1:]) for name in names if name.startswith("option ")}
+
+    def fault(self, words):
+        command = ()
+        rest = list(words)
+        while rest and (*command, rest[0]) in self.commands:
+            command = (*command, rest.pop(0))
+        if not command:
+            if not rest[0].startswith("-"):
+                return None if rest[0] in NAMES else f"there is no command {rest[0]}"
+            command = ("run",)
+        if command == ("failures",):
+            command = ("failures", "list")
+        for word in rest:
+            option = word.split("=", 1)[0].rstrip(",.:")
+            if re.match(r"--?[a-z]", option) and option not in ANYWHERE and (*command, option) not in self.options:
+                return f"`{' '.join(command)}` has no option {option}"
+        return None
+
+
+def check_examples(names):
+    lines = CommandLines(names)
+    count = 0
+    faults = []
+    for path in check_docs.documents():
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            found = [match.split() for match in COMMAND_LINE.findall(line)]
+            # In a sentence the program's name goes without saying: `verify --depth values`.
+            found += [
+                span.split() for span in SPAN.findall(line) if " -" in span and (span.split()[0],) in lines.commands
+            ]
+            for words in found:
+                count += 1
+                fault = lines.fault(words)
+                if fault:
+                    faults.append(f"{check_docs.relative(path)}:{number}: {fault}")
+    return count, faults
+
+
 def main():
     binary = pathlib.Path(os.environ.get("REENCRYPT_BINARY") or ROOT / ".build/release/reencrypt-secrets")
     if not os.access(binary, os.X_OK):
@@ -247,9 +302,12 @@ def main():
             "CHANGELOG.md.",
             file=sys.stderr,
         )
-    if vanished or (added and "--write" not in sys.argv[1:]):
+    examples, faults = check_examples(found)
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    if vanished or faults or (added and "--write" not in sys.argv[1:]):
         sys.exit(1)
-    print(f"{len(found)} names of the interface are as docs/interface.txt promises")
+    print(f"{len(found)} names of the interface are as docs/interface.txt promises; {examples} command lines exist")
 
 
 if __name__ == "__main__":
