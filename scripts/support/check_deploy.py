@@ -6,6 +6,11 @@
 - every command line of a container or unit uses a subcommand and options that the binary's --help lists
 - every environment variable is one that the binary's --help or docs/contract.md knows, or libpq's own
 - every file that a …_FILE variable names is mounted from a secret, and the secret's example has it
+- a probe and a service name a port that the container exposes, and one that its command line listens on
+- labels: what a service, a budget or a network policy selects is there; each pod may reach what its settings name, and
+  nothing else
+- Compose's and Kubernetes' own schemas agree (packages in .build/tools/schemas, see requirements.sh; skipped without)
+- shellcheck agrees with the shell snippets of the compose file, where it is installed
 - units parse; systemd-analyze verify and kubectl kustomize agree, where these are installed
 """
 
@@ -27,6 +32,13 @@ DEPLOY = ROOT / "deploy"
 OUR_VARIABLE = re.compile(r"(SECRETS|DATABASE|REDIS|REENCRYPT)_[A-Z_]+")
 LIBPQ_VARIABLE = re.compile(r"PG[A-Z]+")
 SECTIONS = {"Unit", "Service", "Install"}
+SCHEMAS = ROOT / ".build/tools/schemas"
+# The oldest version of Kubernetes that is still served somewhere, and the newest that there is a schema of.
+KUBERNETES_VERSIONS = ("1.31.0", "1.37.0")
+LISTENING_OPTIONS = ("--listen", "--health-listen")
+# What a pod whose settings name a server has to reach, beside names.
+SERVER_PORTS = {"DATABASE_URL_FILE": 5432, "REDIS_URL_FILE": 6379}
+NAMES_PORT = 53
 
 problems = []
 notes = []
@@ -115,6 +127,9 @@ def check_compose(path, tool, known_text):
             for secret in service.get("secrets", []):
                 if secret not in secrets:
                     complain(place, f"the secret {secret} is not defined")
+            check_snippet(f"{place}, command", service.get("command", []))
+            healthcheck = service.get("healthcheck", {}).get("test", [])
+            check_snippet(f"{place}, healthcheck", healthcheck)
             if service.get("image") != "reencrypt-secrets":
                 continue
             environment = service.get("environment", {})
@@ -122,6 +137,37 @@ def check_compose(path, tool, known_text):
                 check_variable(place, variable, known_text)
             check_secret_files(place, environment, {f"/run/secrets/{secret}" for secret in service["secrets"]})
             tool.check(place, service["command"])
+            listens = listening_ports(service["command"])
+            for port in re.findall(r"/dev/tcp/[\d.]+/(\d+)", " ".join(healthcheck)):
+                if int(port) not in listens:
+                    complain(place, f"the health check asks port {port}, which its command does not listen on")
+            for published in service.get("ports", []):
+                if int(published.rsplit(":", 1)[1]) not in listens:
+                    complain(place, f"publishes {published}, and listens on {sorted(listens)}")
+
+
+def listening_ports(arguments):
+    """By the options of a command line."""
+    return {
+        int(value.rsplit(":", 1)[1])
+        for option, value in zip(arguments, arguments[1:])
+        if option in LISTENING_OPTIONS
+    }
+
+
+def check_snippet(place, command):
+    """A command that is handed to a shell, as Compose hands it over."""
+    shellcheck = shutil.which("shellcheck")
+    words = [word for word in command if word not in ("CMD", "-c")]
+    if shellcheck is None or not words or words[0] not in ("sh", "bash", "CMD-SHELL"):
+        return
+    dialect = "bash" if words[0] == "bash" else "sh"
+    result = subprocess.run(
+        [shellcheck, f"--shell={dialect}", "--format=gcc", "-"],
+        input=words[1].replace("$$", "$"), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    for line in result.stdout.splitlines():
+        complain(place, line)
 
 
 def check_manifests(paths, tool, known_text):
@@ -156,6 +202,118 @@ def check_manifests(paths, tool, known_text):
                 check_variable(place, variable, known_text)
             check_secret_files(place, environment, files)
             tool.check(place, container["args"])
+            check_probes(place, container)
+    check_selectors(documents)
+
+
+def container_ports(container):
+    """Name → number."""
+    return {port.get("name", str(port["containerPort"])): port["containerPort"] for port in container.get("ports", [])}
+
+
+def check_probes(place, container):
+    ports = container_ports(container)
+    listens = listening_ports(container["args"])
+    for port in listens ^ set(ports.values()):
+        complain(place, f"port {port} is either exposed or listened on, but not both")
+    for kind in ("livenessProbe", "readinessProbe"):
+        probe = container.get(kind)
+        if probe is None:
+            if ports:
+                complain(place, f"{container['name']} has no {kind}")
+            continue
+        port = (probe.get("httpGet") or probe["tcpSocket"])["port"]
+        if port not in ports and port not in ports.values():
+            complain(place, f"{kind} asks the port {port}, which {container['name']} does not expose")
+
+
+def selects(selector, labels):
+    """As Kubernetes does: an empty selector takes everything."""
+    wanted = selector.get("matchLabels", {}).items() <= labels.items()
+    return wanted and all(
+        {
+            "In": labels.get(one["key"]) in one.get("values", []),
+            "NotIn": labels.get(one["key"]) not in one.get("values", []),
+            "Exists": one["key"] in labels,
+            "DoesNotExist": one["key"] not in labels,
+        }[one["operator"]]
+        for one in selector.get("matchExpressions", [])
+    )
+
+
+def check_selectors(documents):
+    pods = [
+        (f"{relative(path)}, {document['kind']}", document["spec"]["template"])
+        for path, document in documents
+        if document.get("kind") in ("Deployment", "Job")
+    ]
+    policies = []
+    for path, document in documents:
+        place, kind, spec = f"{relative(path)}, {document.get('kind')}", document.get("kind"), document.get("spec", {})
+        if kind == "Deployment":
+            if not selects(spec["selector"], spec["template"]["metadata"]["labels"]):
+                complain(place, "does not select its own pods")
+            continue
+        if kind == "Service":
+            selector = {"matchLabels": spec["selector"]}
+            named = {port["targetPort"] for port in spec["ports"]}
+        elif kind == "PodDisruptionBudget":
+            selector, named = spec["selector"], set()
+        elif kind == "NetworkPolicy":
+            selector = spec["podSelector"]
+            named = {port["port"] for rule in spec.get("ingress", []) for port in rule.get("ports", [])}
+            policies.append((selector, spec))
+        else:
+            continue
+        chosen = [pod for _, pod in pods if selects(selector, pod["metadata"]["labels"])]
+        if not chosen:
+            complain(place, f"{document['metadata']['name']} selects no pod of these files")
+        for pod in chosen:
+            ports = container_ports(pod["spec"]["containers"][0])
+            for port in named - set(ports) - set(ports.values()):
+                complain(place, f"names the port {port}, which {pod['spec']['containers'][0]['name']} does not expose")
+    for place, pod in pods:
+        check_reach(place, pod, [spec for selector, spec in policies if selects(selector, pod["metadata"]["labels"])])
+
+
+def check_reach(place, pod, policies):
+    """Where it may go is where its settings send it; who may come is whom it serves."""
+    for direction in ("Ingress", "Egress"):
+        if not any(direction in spec["policyTypes"] for spec in policies):
+            complain(place, f"no network policy limits its {direction}")
+    container = pod["spec"]["containers"][0]
+    variables = {entry["name"] for entry in container.get("env", [])}
+    wanted = {NAMES_PORT} | {port for name, port in SERVER_PORTS.items() if name in variables}
+    allowed = {port["port"] for spec in policies for rule in spec.get("egress", []) for port in rule["ports"]}
+    if allowed != wanted:
+        complain(place, f"may reach the ports {sorted(allowed)}, and its settings need {sorted(wanted)}")
+    entered = {port["port"] for spec in policies for rule in spec.get("ingress", []) for port in rule["ports"]}
+    served = {name for name in container_ports(container) if name != "health"}
+    if entered != served:
+        complain(place, f"may be reached on {sorted(entered)}, and serves {sorted(served)}")
+
+
+def check_schemas(compose, manifests):
+    """By packages from PyPI, in a folder of their own."""
+    if not SCHEMAS.is_dir():
+        notes.append(f"{relative(SCHEMAS)} is not there: no schemas of Compose and Kubernetes were looked at")
+        return
+
+    def run(module, *arguments):
+        result = subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, timeout=300,
+            env={**os.environ, "PYTHONPATH": str(SCHEMAS)},
+        )  # fmt: skip
+        said = (result.stdout + result.stderr).strip()
+        # A kind that there is no schema of is a warning there.
+        if result.returncode != 0 or "WARN" in said:
+            complain(module, said)
+
+    run("check_jsonschema", "--builtin-schema", "vendor.compose-spec", compose)
+    # Kustomize's and KEDA's own kinds are no part of Kubernetes.
+    plain = [path for path in manifests if path.name != "kustomization.yaml" and path.parent.name != "keda"]
+    for version in KUBERNETES_VERSIONS:
+        run("kubernetes_validate", "--strict", "--quiet", "-k", version, *plain)
 
 
 def check_kustomize(folder):
@@ -289,6 +447,7 @@ def main():
         load_yaml(DEPLOY / "encrypted-tables.example.yaml")
         check_compose(DEPLOY / "compose.yaml", tool, known_text)
         check_manifests(manifests, tool, known_text)
+        check_schemas(DEPLOY / "compose.yaml", manifests)
     check_kustomize(DEPLOY / "kubernetes")
 
     for note in notes:

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Sourced by the scripts: installs the Debian packages that are missing, and only those.
 
 # require_packages NAME...
@@ -73,6 +74,24 @@ require_axe() {
     mkdir -p $tools_folder
     "$python" -m zipfile -e "$folder"/axe_playwright_python-*.whl "$folder"
     cp "$folder/axe_playwright_python/axe.min.js" $tools_folder/
+    rm -rf "$folder"
+}
+
+# require_schemas: the schemas of Compose and Kubernetes and what compares files with them, out of PyPI packages. Of the
+# versions of Kubernetes only those that check_deploy.py names are kept.
+require_schemas() {
+    [ -d $tools_folder/schemas ] && return 0
+    local folder
+    folder=$(mktemp -d)
+    "$python" -m pip install -q --no-warn-script-location --root-user-action=ignore --target "$folder/schemas" \
+        kubernetes-validate==1.37.0 check-jsonschema==0.39.0 >/dev/null || {
+        echo "error: could not get kubernetes-validate and check-jsonschema from PyPI, for the schemas of deploy/" >&2
+        exit 1
+    }
+    find "$folder/schemas/kubernetes_validate/kubernetes-json-schema" -mindepth 1 -maxdepth 1 \
+        ! -name 'v1.31.0-local-strict' ! -name 'v1.37.0-local-strict' -exec rm -rf {} +
+    mkdir -p $tools_folder
+    mv "$folder/schemas" $tools_folder/
     rm -rf "$folder"
 }
 
