@@ -1,10 +1,20 @@
-"""The whole job under the users of `deploy/redis/users.acl`; a command taken away is missed by name."""
+"""The whole job under the users of `deploy/redis/users.acl`; each command taken away is missed by name.
+
+What scripts call is read from their text, since some of it happens once in a blue moon; what processes call beside them is
+taken away from running ones.
+"""
 
 import hashlib
+import os
 import re
+import signal
+import socket
+import subprocess
+import urllib.request
 
 import pytest
 
+from private_redis import free_loopback_port, redis_server_binary
 from queue_fixtures import *  # noqa: F403
 from rotation_tool import REPOSITORY
 from test_dashboard import Dashboard
@@ -12,6 +22,7 @@ from waiting import wait_until
 
 ACL = REPOSITORY / "deploy/redis/users.acl"
 PASSWORD = "a-password-of-the-tests"
+
 
 def users() -> dict:
     """Name → its rules, with the tests' password in place of the word."""
@@ -71,35 +82,241 @@ def test_the_dashboards_user_changes_nothing(acl, queue, queue_tool):
     refused.expect_refusal("NOPERM")
 
 
+# MARK: each command, one at a time
+
+SCRIPTS = REPOSITORY / "Sources/BatchQueue/Redis/Scripts"
+CALLED = re.compile(r"redis\.p?call\('([A-Z]+)'")
+
+# Which transitions each user's process runs.
+TRANSITIONS = {
+    "worker": {"claim", "heartbeat", "acknowledge", "hand_back", "split", "bury", "retire_worker"},
+    "coordinator": {"lead", "begin_job", "begin_sweep", "enqueue", "tick", "pace", "census", "finish_job"},
+    "operator": {"control", "retry_failures"},
+    "dashboard": set(),
+}
+# Where the code names them: a user gets no other.
+NAMED_IN = {
+    "worker": "RedisWorkerQueue.swift",
+    "coordinator": "RedisCoordinatorQueue.swift",
+    "operator": "QueueMonitor.swift",
+}
+# Nothing but tests asks for a snapshot.
+BY_TESTS_ALONE = {"operator": {"tick"}}
+
+DIALLING = {
+    "select": "a database other than 0 in `REDIS_URL`",
+    "role": "an address by Sentinel",
+    "client|setname": "nothing; the connection has no name in `CLIENT LIST`",
+}
+RUNNING_SCRIPTS = {"evalsha": "every script", "eval": "the first call of each script"}
+WAITING = {
+    "info": "the start: version and memory policy are looked at",
+    "multi": "waiting for a job, watching it",
+    "exec": "waiting for a job, watching it",
+    "hmget": "waiting for a job, watching it",
+    "hget": "waiting for a job, watching it",
+}
+VIEWING = {
+    "time": "the age of workers",
+    "hgetall": "all counters",
+    "zrange": "the list of workers",
+    "hscan": "the list of failed records",
+    "lrange": "history and the rate's chart",
+    "xrevrange": "the last events",
+}
+# What a process calls outside scripts, and what does not work without it.
+DIRECT = {
+    "worker": DIALLING | RUNNING_SCRIPTS | WAITING,
+    "coordinator": DIALLING | RUNNING_SCRIPTS | WAITING | {"hgetall": "the end: rows by partition, for `--vacuum`"},
+    "operator": DIALLING | RUNNING_SCRIPTS | VIEWING,
+    "dashboard": DIALLING | VIEWING,
+}
+
+
+def functions_of_the_prelude() -> dict:
+    """Name → its text."""
+    parts = re.split(r"^local function (\w+)", (SCRIPTS / "prelude.lua").read_text(), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def called_by(script) -> set:
+    """Every command that a script calls, itself or by the functions in front of it."""
+    functions = functions_of_the_prelude()
+    called, reached = set(), set()
+    texts = [(SCRIPTS / f"{script}.lua").read_text()]
+    while texts:
+        text = re.sub(r"--.*", "", texts.pop())
+        called |= {name.lower() for name in CALLED.findall(text)}
+        for name in set(re.findall(r"\b(\w+)\(", text)) & set(functions) - reached:
+            reached.add(name)
+            texts.append(functions[name])
+    return called
+
+
+def what_breaks(user) -> dict:
+    """Command → what does not work without it: transitions, or what else the process does."""
+    transitions = TRANSITIONS[user]
+    broken = dict(DIRECT[user])
+    callers = {}
+    for script in sorted(transitions):
+        for command in called_by(script):
+            callers.setdefault(command, []).append(script)
+    for command, scripts in callers.items():
+        words = "every script" if set(scripts) == transitions else ", ".join(f"`{script}`" for script in scripts)
+        broken[command] = "; ".join(filter(None, [words, DIRECT[user].get(command)]))
+    return broken
+
+
+def test_each_transition_is_somebodys():
+    assert set.union(*TRANSITIONS.values()) == {script.stem for script in SCRIPTS.glob("*.lua")} - {"prelude"}
+    for user, file in NAMED_IN.items():
+        named = re.findall(r"QueueScripts\.(\w+)", (SCRIPTS.parent / file).read_text())
+        named = {re.sub("([A-Z])", lambda found: "_" + found[1].lower(), name) for name in named}
+        assert named == TRANSITIONS[user] | BY_TESTS_ALONE.get(user, set()), file
+    for folder in ("reencrypt-secrets", "Dashboard"):
+        for source in (REPOSITORY / "Sources" / folder).rglob("*.swift"):
+            assert "monitor.snapshot(" not in source.read_text(), f"{source} runs `tick` as the operator"
+
+
+@pytest.mark.parametrize("user", TRANSITIONS)
+def test_the_file_has_what_the_user_calls_and_no_more(user):
+    listed = commands(user)
+    assert len(listed) == len(set(listed)), f"{user} has a command twice"
+    assert set(listed) == set(what_breaks(user))
+
+
+def test_the_document_says_what_breaks_without_each():
+    text = (REPOSITORY / "docs/security.md").read_text(encoding="utf-8")
+    table = text.split("### Commands of the Redis users")[1].split("\n##")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.replace("\\|", "\0").splitlines()
+            if line.startswith("|")]  # fmt: skip
+    users_of_the_table = rows[0][1:]
+    said = {user: {} for user in users_of_the_table}
+    for row in rows[2:]:
+        for user, cell in zip(users_of_the_table, row[1:]):
+            if cell:
+                said[user][row[0].strip("`").replace("\0", "|")] = cell
+    assert said == {user: what_breaks(user) for user in TRANSITIONS}
+
+
 def says_so(process) -> bool:
     """Redis has two ways to put it: for a command, and for one inside a script."""
     said = process.stderr_so_far()
     return "NOPERM" in said or "can't run this command" in said
 
 
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [("worker", "evalsha"), ("worker", "rpop"), ("worker", "hmget"), ("coordinator", "evalsha"), ("coordinator", "lpush")],
-)
-def test_a_command_taken_away_is_missed_by_name(acl, queue, queue_tool, table, name, command):
-    acl.command("ACL", "SETUSER", name, "-" + command)
+PROCESSES = {"worker": ("worker",), "coordinator": ("coordinator",), "operator": ("status", "pause", "failures")}
+DIRECT_RUNS = [
+    *((user, command) for user in ("worker", "coordinator") for command in (*RUNNING_SCRIPTS, *WAITING)),
+    *(("operator", command) for command in (*RUNNING_SCRIPTS, "time", "hgetall", "zrange", "hscan")),
+    ("worker", "rpop"), ("coordinator", "lpush"), ("coordinator", "hgetall"), ("operator", "hset"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("user", "command"), DIRECT_RUNS)
+def test_a_command_taken_away_is_missed_by_name(acl, queue, queue_tool, table, user, command):
+    acl.command("ACL", "SETUSER", user, "-" + command)
     worker = queue_tool.start("worker", **as_user(queue, "worker"))
     coordinator = queue_tool.start("coordinator", **as_user(queue, "coordinator"))
-    process = worker if name == "worker" else coordinator
-    wait_until(lambda: says_so(process), f"{name} misses {command}")
-    assert command.upper() in [one.upper() for one in denied(acl)]
+    if user == "operator":
+        queue.wait_for_state("draining", "verifying", "complete")
+        started = [queue_tool.start(one, catalog=False, **as_user(queue, user)) for one in PROCESSES[user]]
+    else:
+        started = [worker if user == "worker" else coordinator]
+    wait_until(lambda: any(map(says_so, started)), f"{user} misses {command}")
+    assert command in [one.lower() for one in denied(acl)]
     worker.kill()
     coordinator.kill()
 
 
-def test_the_file_has_what_scripts_call_and_no_more():
-    """The rare ones too: by the scripts' text."""
-    folder = REPOSITORY / "Sources/BatchQueue/Redis/Scripts"
-    called = set()
-    for script in folder.glob("*.lua"):
-        called |= {name.lower() for name in re.findall(r"redis\.p?call\('([A-Z]+)'", script.read_text())}
-    direct = {"auth", "select", "role", "client|setname", "info", "eval", "evalsha", "multi", "exec", "time", "hgetall",
-              "hscan", "zrange", "xrevrange", "lrange"}  # fmt: skip
-    for name in users():
-        assert set(commands(name)) <= called | direct, f"{name} has more than is called"
-    assert called <= set().union(*(commands(name) for name in users()))
+@pytest.mark.parametrize("user", ["operator", "dashboard"])
+@pytest.mark.parametrize("command", VIEWING)
+def test_a_page_without_one_of_its_commands(acl, queue, queue_tool, table, user, command):
+    acl.command("ACL", "SETUSER", user, "-" + command)
+    dashboard = Dashboard(queue_tool, **as_user(queue, user))
+    if command == "hscan":
+        assert dashboard.get("failures")[0] == 503
+    else:
+        with urllib.request.urlopen(dashboard.url + "events", timeout=20) as stream:
+            wait_until(lambda: stream.readline().strip() == b"event: away", "the page says that it sees nothing")
+    assert command in [one.lower() for one in denied(acl)]
+
+
+@pytest.mark.parametrize("user", TRANSITIONS)
+def test_dialling(acl, queue, queue_tool, redis_server, table, tmp_path, user):
+    """Another database, a name for the connection, an address by Sentinel: with the right and without."""
+    command = user if user in ("worker", "coordinator") else "status"
+    sentinel = Sentinel(tmp_path, redis_server)
+    addresses = {
+        "select": url(queue, user).removesuffix("/0") + "/1",
+        "role": f"redis+sentinel://{user}:{PASSWORD}@127.0.0.1:{sentinel.port}/mymaster/0",
+    }
+    try:
+        for right, address in addresses.items():
+            for sign in "+-":
+                acl.command("ACL", "LOG", "RESET")
+                acl.command("ACL", "SETUSER", user, sign + right)
+                process = queue_tool.start(command, catalog=command != "status", REDIS_URL=address)
+                if sign == "-":
+                    wait_until(lambda process=process: says_so(process), f"{user} misses {right}")
+                    assert right in denied(acl)
+                else:
+                    wait_until(lambda process=process: has_got_through(process, acl, user), f"{user} with {right}")
+                    assert denied(acl) == []
+                process.kill()
+    finally:
+        sentinel.stop()
+
+
+@pytest.mark.parametrize("user", TRANSITIONS)
+def test_the_connections_name(acl, queue, queue_tool, table, user):
+    """What is lost without `CLIENT SETNAME` is the name alone."""
+    for sign, named in (("+", True), ("-", False)):
+        acl.command("ACL", "SETUSER", user, sign + "client|setname")
+        if user in ("worker", "coordinator"):
+            process = queue_tool.start(user, **as_user(queue, user))
+        else:
+            process = Dashboard(queue_tool, **as_user(queue, user))
+            # It reads Redis only while somebody looks.
+            assert "reencrypt_redis_up 1" in process.get("metrics")[1]
+        [line, *_] = wait_until(lambda: connections(acl, user), f"{user} is connected")
+        if named:
+            wait_until(lambda: "name=reencrypt-secrets-" in str(connections(acl, user)), "it has a name")
+        else:
+            assert " name= " in line
+        os.kill(process.pid, signal.SIGKILL)
+        wait_until(lambda: not connections(acl, user), "it has gone")
+
+
+def connections(redis, user) -> list:
+    return [line for line in redis.command("CLIENT", "LIST").decode().splitlines() if f" user={user} " in line]
+
+
+def has_got_through(process, redis, user) -> bool:
+    """It talks to Redis as that user, or has ended well."""
+    return connections(redis, user) or (not process.is_running() and not says_so(process))
+
+
+class Sentinel:
+    """Redis' own, over one server."""
+
+    def __init__(self, folder, server):
+        self.port = free_loopback_port()
+        settings = folder / "sentinel.conf"
+        settings.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor mymaster 127.0.0.1 {server.port} 1\nsentinel auth-pass mymaster {server.password}\n"
+        )
+        self._process = subprocess.Popen(
+            [redis_server_binary(), settings, "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: self._process.poll() is None and listens(self.port), "the sentinel listens")
+
+    def stop(self):
+        self._process.terminate()
+        self._process.wait(10)
+
+
+def listens(port) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -44,9 +44,9 @@ DECLARE
     writable text := (SELECT string_agg(quote_ident(c), ', ') FROM unnest(encrypted) AS c);
     schema regnamespace := (SELECT relnamespace FROM pg_class WHERE oid = root);
 BEGIN
-    EXECUTE format('GRANT USAGE ON SCHEMA %s TO reencrypt_worker, reencrypt_verifier', schema);
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO reencrypt_worker', schema);
     FOR leaf IN SELECT pg_temp.leaves(root) LOOP
-        EXECUTE format('GRANT SELECT (%s) ON %s TO reencrypt_worker, reencrypt_verifier', readable, leaf);
+        EXECUTE format('GRANT SELECT (%s) ON %s TO reencrypt_worker', readable, leaf);
         EXECUTE format('GRANT UPDATE (%s) ON %s TO reencrypt_worker', writable, leaf);
     END LOOP;
 END
@@ -57,7 +57,8 @@ $$;
 GRANT reencrypt_worker TO reencrypt_coordinator;
 -- How far standbys have come, who holds a lock and since when.
 GRANT pg_read_all_stats TO reencrypt_coordinator, reencrypt_verifier;
--- Whether a column outside the catalog holds envelopes: the verdict covers the whole database, or says that it does not.
+-- The catalog's tables, and whether a column outside it holds envelopes. Where nobody may read the whole database, grant
+-- reencrypt_verifier SELECT on the tables in its place: `verify` then says what it could not look at, and proves nothing.
 GRANT pg_read_all_data TO reencrypt_verifier;
 -- ADD CONSTRAINT and CREATE TRIGGER are the owner's. Make the fence's login a member of the owner of the tables:
 --     GRANT application_owner TO reencrypt_fence;
