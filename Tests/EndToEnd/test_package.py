@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -89,5 +90,14 @@ def test_what_is_installed(root):
         assert "/" + path in run("chroot", root, "dpkg", "-L", "reencrypt-secrets").splitlines(), path
     unit = (root / "usr/lib/systemd/system/reencrypt-worker@.service").read_text()
     assert "/usr/local" not in unit and "ExecStart=/usr/bin/reencrypt-secrets worker" in unit
-    size = (root / "usr/bin/reencrypt-secrets").stat().st_size
-    assert size < 80_000_000, f"the binary has {size} bytes"
+
+
+def test_the_size_is_what_the_readme_says(root):
+    said = re.search(
+        r"the Debian package takes (\d+) MB.*?compressed it is (\d+) MB", (REPOSITORY / "deploy/README.md").read_text(), re.S
+    )
+    assert said, "deploy/README.md has lost the size"
+    listed = run("chroot", root, "dpkg-query", "--show", "--showformat=${Installed-Size}", "reencrypt-secrets")
+    sizes = (int(listed) * 1024 / 1e6, (root / "tmp/tool.deb").stat().st_size / 1e6)
+    for wanted, size in zip(said.groups(), sizes):
+        assert size == pytest.approx(int(wanted), rel=0.05), f"{size:.1f} MB, and the document says {wanted}"
