@@ -23,6 +23,10 @@ def test_help(tool, arguments):
     assert outcome.stderr == ""
 
 
+def test_help_shows_defaults_as_they_are_typed(tool):
+    assert "(default: 127.0.0.1:8080)" in tool.command("dashboard", "--help").expect(0).stdout
+
+
 def test_help_names_the_commands_and_options(tool):
     commands = tool.command("--help").expect(0).stdout
     for command in ("run", "keygen", "catalog"):

@@ -45,4 +45,9 @@ struct HealthOptions: ParsableArguments {
 extension ListenAddress: ExpressibleByArgument {
     /// Nil for what is no `ADDRESS:PORT`.
     package init?(argument: String) { self.init(argument) }
+
+    /// As it is typed, for `--help` and the man page.
+    package var defaultValueDescription: String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
 }
