@@ -7,12 +7,14 @@ import signal
 import threading
 import time
 
+import jsonschema
 import pytest
 
 from envelope_reference import KeyEncryptionKey, seal
 from queue_fixtures import *  # noqa: F403
 from queue_process import Queue, tally, wait_until_ready
 from resp_proxy import RespProxy
+from rotation_tool import REPOSITORY
 from secrets_table import SecretsTable
 from waiting import wait_until
 
@@ -105,7 +107,10 @@ def test_cancel(queue, queue_tool, held, table, kek_v1, kek_v2):
     waiting.wait(20).expect(2)
     worker.wait(20).expect(2)
     assert queue.progress()["state"] == "cancelled"
-    assert queue.history()[0]["outcome"] == "cancelled"
+    report = queue.history()[0]
+    assert report["outcome"] == "cancelled"
+    schema = json.loads((REPOSITORY / "docs/report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate({**report, "failures": []}, schema, cls=jsonschema.Draft202012Validator)
     assert table.count_under(kek_v2) == 1_999, "what was re-encrypted stays so"
     queue_tool.command("cancel").expect_refusal("no job")
 
