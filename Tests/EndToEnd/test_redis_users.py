@@ -39,10 +39,16 @@ def commands(name) -> list:
     return [rule[1:] for rule in users()[name] if rule.startswith("+")]
 
 
+def set_user(redis, name, without=None):
+    """As the file has it, but for a command. Redis 6.2 knows no `-command|subcommand`, so it is left out."""
+    rules = (rule for rule in users()[name] if rule != f"+{without}")
+    assert redis.command("ACL", "SETUSER", name, "reset", *rules) == b"OK"
+
+
 @pytest.fixture
 def acl(redis_server, queue):
-    for name, rules in users().items():
-        assert queue.redis.command("ACL", "SETUSER", name, "reset", *rules) == b"OK"
+    for name in users():
+        set_user(queue.redis, name)
     queue.redis.command("ACL", "LOG", "RESET")
     return queue.redis
 
@@ -215,7 +221,7 @@ DIRECT_RUNS = [
 
 @pytest.mark.parametrize(("user", "command"), DIRECT_RUNS)
 def test_a_command_taken_away_is_missed_by_name(acl, queue, queue_tool, table, user, command):
-    acl.command("ACL", "SETUSER", user, "-" + command)
+    set_user(acl, user, without=command)
     worker = queue_tool.start("worker", **as_user(queue, "worker"))
     coordinator = queue_tool.start("coordinator", **as_user(queue, "coordinator"))
     if user == "operator":
@@ -232,7 +238,7 @@ def test_a_command_taken_away_is_missed_by_name(acl, queue, queue_tool, table, u
 @pytest.mark.parametrize("user", ["operator", "dashboard"])
 @pytest.mark.parametrize("command", VIEWING)
 def test_a_page_without_one_of_its_commands(acl, queue, queue_tool, table, user, command):
-    acl.command("ACL", "SETUSER", user, "-" + command)
+    set_user(acl, user, without=command)
     dashboard = Dashboard(queue_tool, **as_user(queue, user))
     if command == "hscan":
         assert dashboard.get("failures")[0] == 503
@@ -253,11 +259,11 @@ def test_dialling(acl, queue, queue_tool, redis_server, table, tmp_path, user):
     }
     try:
         for right, address in addresses.items():
-            for sign in "+-":
+            for without in (None, right):
                 acl.command("ACL", "LOG", "RESET")
-                acl.command("ACL", "SETUSER", user, sign + right)
+                set_user(acl, user, without)
                 process = queue_tool.start(command, catalog=command != "status", REDIS_URL=address)
-                if sign == "-":
+                if without:
                     wait_until(lambda process=process: says_so(process), f"{user} misses {right}")
                     assert right in denied(acl)
                 else:
@@ -271,8 +277,8 @@ def test_dialling(acl, queue, queue_tool, redis_server, table, tmp_path, user):
 @pytest.mark.parametrize("user", TRANSITIONS)
 def test_the_connections_name(acl, queue, queue_tool, table, user):
     """What is lost without `CLIENT SETNAME` is the name alone."""
-    for sign, named in (("+", True), ("-", False)):
-        acl.command("ACL", "SETUSER", user, sign + "client|setname")
+    for without in (None, "client|setname"):
+        set_user(acl, user, without)
         if user in ("worker", "coordinator"):
             process = queue_tool.start(user, **as_user(queue, user))
         else:
@@ -280,7 +286,7 @@ def test_the_connections_name(acl, queue, queue_tool, table, user):
             # It reads Redis only while somebody looks.
             assert "reencrypt_redis_up 1" in process.get("metrics")[1]
         [line, *_] = wait_until(lambda: connections(acl, user), f"{user} is connected")
-        if named:
+        if without is None:
             wait_until(lambda: "name=reencrypt-secrets-" in str(connections(acl, user)), "it has a name")
         else:
             assert " name= " in line
