@@ -14,6 +14,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 
 // The order is the path of the data; nothing imports what stands below it.
 let package = Package(
@@ -25,6 +26,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -69,7 +71,7 @@ let package = Package(
             swiftSettings: settings),
         .target(
             name: "HTTPService", dependencies: [hummingbird, logging], swiftSettings: settings),
-        .target(name: "Exposition", swiftSettings: settings),
+        .target(name: "Exposition", dependencies: [metrics], swiftSettings: settings),
         .target(
             name: "Dashboard",
             dependencies: [
@@ -114,7 +116,9 @@ let package = Package(
             name: "VerificationReportTests",
             dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
         .testTarget(
-            name: "DashboardTests", dependencies: ["Dashboard", "Exposition"], swiftSettings: settings),
+            name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: settings),
+        .testTarget(
+            name: "ExpositionTests", dependencies: ["Exposition", metrics], swiftSettings: settings),
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
