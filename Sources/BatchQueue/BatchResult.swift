@@ -106,7 +106,7 @@ package struct RecordFailure: Sendable, Hashable, Codable {
 }
 
 /// What the queue makes of a report.
-package enum AcknowledgeAnswer: Sendable, Hashable {
+package enum AcknowledgeAnswer: String, Sendable, CaseIterable {
     /// The first report of this batch: it counts.
     case counted
     /// The batch has been reported before: nothing changes.

@@ -34,8 +34,8 @@ package actor RedisWorkerQueue: BatchQueue {
 
     /// What shows from outside whether this worker gets on.
     package enum Event: Sendable {
-        /// Redis has answered a script.
-        case answered
+        /// Redis has answered a script; tries in vain before that do not count to its time.
+        case answered(WorkerScript, after: Duration)
         /// A range has been handed out to a lane.
         case claimed(UInt64)
         /// A lane is through with a range: the database did what was asked, or could not.
@@ -87,12 +87,10 @@ package actor RedisWorkerQueue: BatchQueue {
         while !Task.isCancelled {
             let reply: [RedisReply]
             do {
-                reply = try await run(QueueScripts.claim, [1, milliseconds(Self.leaseDuration), .text(job)])
-                    .elements()
+                reply = try await run(.claim, [1, milliseconds(Self.leaseDuration), .text(job)]).elements()
             } catch is CancellationError {
                 return nil
             }
-            onEvent(.answered)
             let state = try reply[0].text()
             guard try reply[3].text() == job, Self.isRunning(state) else { return nil }
             tally.refusedMessages += try reply[5].integer()
@@ -125,7 +123,7 @@ package actor RedisWorkerQueue: BatchQueue {
             .text(generation), .text("\(sequence)"), .bytes(message), .text(try FailureEntry.field(failure)),
             .text(try FailureEntry.value(failure, records: 0, isDead: true)),
         ]
-        _ = try await run(QueueScripts.bury, arguments)
+        _ = try await run(.bury, arguments)
         onFailure(failure)
     }
 
@@ -167,7 +165,7 @@ package actor RedisWorkerQueue: BatchQueue {
             arguments.append(.text(try FailureEntry.value(failure)))
         }
         onEvent(.finished(lease.sequence, databaseFailed: false))
-        let answer = try await report(lease, QueueScripts.acknowledge, arguments)
+        let answer = try await report(lease, .acknowledge, arguments)
         if answer == .counted {
             tally.rewrapped += result.rewrapped
             tally.failed += result.failures.count
@@ -188,7 +186,7 @@ package actor RedisWorkerQueue: BatchQueue {
             body = try BatchMessage.body(range)
         }
         return try await report(
-            lease, QueueScripts.handBack, [milliseconds(delay), .text(body), .integer(lease.deliveries)])
+            lease, .handBack, [milliseconds(delay), .text(body), .integer(lease.deliveries)])
     }
 
     package func split(_ lease: Lease, into parts: [BatchRange]) async throws -> AcknowledgeAnswer {
@@ -196,7 +194,7 @@ package actor RedisWorkerQueue: BatchQueue {
         let arguments = try parts.flatMap { part -> [RedisArgument] in
             [.integer(part.records), .text(try BatchMessage.body(part))]
         }
-        return try await report(lease, QueueScripts.split, arguments)
+        return try await report(lease, .split, arguments)
     }
 
     package func bury(_ lease: Lease, reason: String) async throws -> AcknowledgeAnswer {
@@ -204,14 +202,14 @@ package actor RedisWorkerQueue: BatchQueue {
         let failure = RecordFailure(buried: lease.range, reason: reason)
         let value = try FailureEntry.value(failure, records: lease.range.records, isDead: true)
         let answer = try await report(
-            lease, QueueScripts.bury, [.text(try FailureEntry.field(failure)), .text(value)])
+            lease, .bury, [.text(try FailureEntry.field(failure)), .text(value)])
         if answer == .counted { onFailure(failure) }
         return answer
     }
 
     /// Repeats a report until it is answered, also where the task is cancelled: the rows are committed.
     private func report(
-        _ lease: Lease, _ script: RedisScript, _ arguments: [RedisArgument]
+        _ lease: Lease, _ script: WorkerScript, _ arguments: [RedisArgument]
     ) async throws -> AcknowledgeAnswer {
         guard let held = inHand[lease.sequence], held.lease == lease else { return .duplicate }
         let all = [.text(held.generation), .text("\(lease.sequence)"), .bytes(held.message)] + arguments
@@ -220,9 +218,7 @@ package actor RedisWorkerQueue: BatchQueue {
             var attempt = 0
             while true {
                 do {
-                    return try await self.connection.run(
-                        script, keys: [self.queue.key("progress")], arguments: all
-                    ).text()
+                    return try await self.runOnce(script, all).text()
                 } catch let error as RedisError where error.isRetriable && .now < deadline {
                     attempt += 1
                     self.onTrouble(error)
@@ -231,7 +227,6 @@ package actor RedisWorkerQueue: BatchQueue {
             }
         }.value
         inHand[lease.sequence] = nil
-        onEvent(.answered)
         switch answer {
         case "counted":
             tally.counted += 1
@@ -280,9 +275,7 @@ package actor RedisWorkerQueue: BatchQueue {
             arguments.append(.text("\(sequence)"))
             arguments.append(.integer(held.lease.deliveries))
         }
-        _ = try await connection.run(
-            QueueScripts.heartbeat, keys: [queue.key("progress")], arguments: arguments)
-        onEvent(.answered)
+        _ = try await runOnce(.heartbeat, arguments)
     }
 
     /// Takes this worker out of the list of workers.
@@ -291,10 +284,16 @@ package actor RedisWorkerQueue: BatchQueue {
             QueueScripts.retireWorker, keys: [queue.key("progress")], arguments: [.text(identity.id)])
     }
 
-    private func run(_ script: RedisScript, _ arguments: [RedisArgument]) async throws -> RedisReply {
-        try await RedisPatience.retrying(onTrouble) {
-            try await connection.run(script, keys: [queue.key("progress")], arguments: arguments)
-        }
+    private func run(_ script: WorkerScript, _ arguments: [RedisArgument]) async throws -> RedisReply {
+        try await RedisPatience.retrying(onTrouble) { try await runOnce(script, arguments) }
+    }
+
+    private func runOnce(_ script: WorkerScript, _ arguments: [RedisArgument]) async throws -> RedisReply {
+        let start = ContinuousClock.now
+        let reply = try await connection.run(
+            script.script, keys: [queue.key("progress")], arguments: arguments)
+        onEvent(.answered(script, after: ContinuousClock.now - start))
+        return reply
     }
 
     private func milliseconds(_ duration: Duration) -> RedisArgument {
