@@ -14,12 +14,18 @@ import Testing
     }
 
     private func pace(_ controller: PaceController) -> ClaimPace? {
-        guard case .go(let pace) = controller.decide() else { return nil }
+        guard case .go(let pace, _) = controller.decide() else { return nil }
         return pace
+    }
+
+    private func cause(_ controller: PaceController) -> ThrottleCause? {
+        guard case .go(_, let cause) = controller.decide() else { return nil }
+        return cause
     }
 
     @Test func withoutLimitsNothingHoldsTheJob() {
         #expect(pace(PaceController(PaceLimits())) == .free)
+        #expect(cause(PaceController(PaceLimits())) == nil)
     }
 
     @Test func aConstantLimitIsNamedOnceTheJobComesNearIt() {
@@ -27,9 +33,11 @@ import Testing
         limits.recordsPerSecond = 1_000
         var controller = PaceController(limits)
         #expect(pace(controller) == ClaimPace(recordsPerSecond: 1_000, reason: ""))
+        #expect(cause(controller) == nil)
         controller.observe(progress(0), now: start)
         controller.observe(progress(900), now: start.advanced(by: .seconds(1)))
         #expect(pace(controller) == ClaimPace(recordsPerSecond: 1_000, reason: "max-records-per-second"))
+        #expect(cause(controller) == .maxRecordsPerSecond)
         controller.observe(progress(1_000), now: start.advanced(by: .seconds(2)))
         #expect(pace(controller)?.reason == "")
     }
@@ -84,6 +92,7 @@ import Testing
         var controller = PaceController(PaceLimits())
         controller.observe(queryHold: "throttle-query")
         #expect(pace(controller) == ClaimPace(recordsPerSecond: 0, reason: "throttle-query"))
+        #expect(cause(controller) == .throttleQuery)
         controller.observe(queryHold: nil)
         #expect(pace(controller) == .free)
     }
@@ -96,6 +105,7 @@ import Testing
         _ = controller.observe([], position: 1, now: start)
         #expect(
             pace(controller) == ClaimPace(recordsPerSecond: 0, reason: "standby gone is not connected"))
+        #expect(cause(controller) == .standbyLag)
     }
 
     @Test func lockWaitsOfApplicationsSlowTheJobDownAndPass() {
@@ -107,6 +117,7 @@ import Testing
         #expect(
             pace(controller)
                 == ClaimPace(recordsPerSecond: 7_000, reason: "lock waits of applications on table t"))
+        #expect(cause(controller) == .lockWaits)
         controller.observe(lockWaitOn: "t")
         #expect(abs((pace(controller)?.recordsPerSecond ?? 0) - 4_900) < 1)
         for _ in 0..<30 { controller.observe(lockWaitOn: nil) }
@@ -126,6 +137,7 @@ import Testing
         controller.observe(reading, now: start)
         let reason = "replication slot s retains 3 GB of WAL, above 1 GB (max-slot-wal)"
         #expect(pace(controller) == ClaimPace(recordsPerSecond: 0, reason: reason))
+        #expect(cause(controller) == .slotWAL)
         // It passes in time once, then it does not.
         controller.observe(GuardConditions.Reading(), now: start.advanced(by: .seconds(599)))
         #expect(pace(controller) == .free)
@@ -150,7 +162,7 @@ import Testing
         #expect(conditions.breaches(reading, now: start).isEmpty)
         #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(299))).isEmpty)
         #expect(
-            conditions.breaches(reading, now: start.advanced(by: .seconds(301)))
+            conditions.breaches(reading, now: start.advanced(by: .seconds(301))).map(\.reason)
                 == ["WAL archiving has been failing for 301 s (max-archive-failing)"])
         reading.isArchivingFailing = false
         #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(302))).isEmpty)
@@ -165,7 +177,7 @@ import Testing
         var reading = GuardConditions.Reading()
         reading.horizons = [("the transaction of pid 7", "740", 61), ("the replication slot s", "730", nil)]
         #expect(
-            conditions.breaches(reading, now: start)
+            conditions.breaches(reading, now: start).map(\.reason)
                 == ["the transaction of pid 7 holds VACUUM's horizon back for 61 s (max-horizon-age)"])
         reading.horizons = [("the replication slot s", "730", nil)]
         #expect(conditions.breaches(reading, now: start.advanced(by: .seconds(61))).count == 1)
@@ -181,8 +193,10 @@ import Testing
         var reading = GuardConditions.Reading()
         reading.missingStandby = "missing"
         reading.freeDisk = 5 << 29
+        let breaches = conditions.breaches(reading, now: start)
+        #expect(breaches.map(\.cause) == [.synchronousStandby, .freeDisk])
         #expect(
-            conditions.breaches(reading, now: start)
+            breaches.map(\.reason)
                 == ["missing", "2.5 GB free on the server's disk, below 10 GB (min-free-disk)"])
     }
 }

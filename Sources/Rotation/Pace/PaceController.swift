@@ -4,7 +4,8 @@ package import BatchQueue
 /// limit counts, and its reason is shown while it holds the job back.
 package struct PaceController: Sendable {
     package enum Verdict: Sendable, Hashable {
-        case go(ClaimPace)
+        /// With the kind of limit that holds the job back; nil where none does.
+        case go(ClaimPace, ThrottleCause?)
         /// The job has to end, for the server's sake.
         case stop(String)
     }
@@ -82,24 +83,29 @@ package struct PaceController: Sendable {
     package func decide() -> Verdict {
         switch guardVerdict {
         case .stop(let reason): return .stop(reason)
-        case .hold(let reason): return .go(ClaimPace(recordsPerSecond: 0, reason: reason))
+        case .hold(let breach):
+            return .go(ClaimPace(recordsPerSecond: 0, reason: breach.reason), breach.cause)
         case .clear: break
         }
-        if let queryHold { return .go(ClaimPace(recordsPerSecond: 0, reason: queryHold)) }
+        if let queryHold { return .go(ClaimPace(recordsPerSecond: 0, reason: queryHold), .throttleQuery) }
         var rate = Double.infinity
         var reason = ""
-        func limit(to limit: Double?, _ why: String) {
+        var cause: ThrottleCause?
+        func limit(to limit: Double?, _ limiting: ThrottleCause, _ why: String) {
             guard let limit, limit < rate else { return }
-            (rate, reason) = (limit, why)
+            (rate, reason, cause) = (limit, why, limiting)
         }
-        limit(to: limits.recordsPerSecond, named("max-records-per-second", limits.recordsPerSecond))
+        limit(
+            to: limits.recordsPerSecond, .maxRecordsPerSecond,
+            named("max-records-per-second", limits.recordsPerSecond))
         let share = limits.laneShare.map { share in
             share.lanes / max(secondsPerRecord ?? Self.firstSecondsPerRecord, 1e-7)
         }
-        limit(to: share, named(limits.laneShare?.reason ?? "", share))
-        limit(to: lockWaits.rate, lockWaits.reason)
-        limit(to: lag.rate, lag.reason)
-        return .go(ClaimPace(recordsPerSecond: rate.isFinite ? rate : nil, reason: reason))
+        limit(to: share, .profile, named(limits.laneShare?.reason ?? "", share))
+        limit(to: lockWaits.rate, .lockWaits, lockWaits.reason)
+        limit(to: lag.rate, .standbyLag, lag.reason)
+        let pace = ClaimPace(recordsPerSecond: rate.isFinite ? rate : nil, reason: reason)
+        return .go(pace, reason.isEmpty ? nil : cause)
     }
 
     /// A limit that stands all the time is named while the job comes near it.

@@ -200,7 +200,7 @@ final class Pacer: Sendable {
         switch state.withLock({ $0.controller.decide() }) {
         case .stop(let reason):
             throw RotationError(.serverAtRisk, "ended for the server's sake: \(reason)")
-        case .go(let pace):
+        case .go(let pace, _):
             try await publish(pace)
         }
     }

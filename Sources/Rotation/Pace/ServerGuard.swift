@@ -3,7 +3,7 @@ package struct ServerGuard: Sendable {
     package enum Verdict: Sendable, Hashable {
         case clear
         /// Nothing is handed out for now.
-        case hold(String)
+        case hold(GuardConditions.Breach)
         /// It has lasted too long: the job ends.
         case stop(String)
     }
@@ -16,7 +16,8 @@ package struct ServerGuard: Sendable {
     }
 
     /// - Parameter breaches: what is beyond its limit now, most important first.
-    package mutating func judge(_ breaches: [String], now: ContinuousClock.Instant) -> Verdict {
+    package mutating func judge(_ breaches: [GuardConditions.Breach], now: ContinuousClock.Instant) -> Verdict
+    {
         guard let breach = breaches.first else {
             heldSince = nil
             return .clear
@@ -24,13 +25,19 @@ package struct ServerGuard: Sendable {
         let since = heldSince ?? now
         heldSince = since
         if now - since < grace { return .hold(breach) }
-        return .stop("\(breach), for \((now - since).components.seconds) s now")
+        return .stop("\(breach.reason), for \((now - since).components.seconds) s now")
     }
 }
 
 /// Compares what the server says with the limits. Some conditions carry no time of their own: they are timed
 /// from when they were first seen.
 package struct GuardConditions: Sendable {
+    /// What is beyond its limit, for metrics and in words.
+    package struct Breach: Sendable, Hashable {
+        package let cause: ThrottleCause
+        package let reason: String
+    }
+
     /// What one look at the server found; nil and empty where nothing is looked at, or nothing is there.
     package struct Reading: Sendable {
         /// The slot that retains most WAL, and how many bytes.
@@ -55,21 +62,27 @@ package struct GuardConditions: Sendable {
     }
 
     /// What is beyond its limit.
-    package mutating func breaches(_ reading: Reading, now: ContinuousClock.Instant) -> [String] {
-        var breaches: [String] = []
-        if let missing = reading.missingStandby { breaches.append(missing) }
+    package mutating func breaches(_ reading: Reading, now: ContinuousClock.Instant) -> [Breach] {
+        var breaches: [Breach] = []
+        func add(_ cause: ThrottleCause, _ reason: String) {
+            breaches.append(Breach(cause: cause, reason: reason))
+        }
+        if let missing = reading.missingStandby { add(.synchronousStandby, missing) }
         if let free = reading.freeDisk, let limit = limits.freeDisk, free < limit {
-            breaches.append(
+            add(
+                .freeDisk,
                 "\(Self.size(free)) free on the server's disk, below \(Self.size(limit)) (min-free-disk)")
         }
         if let slot = reading.slot, let limit = limits.slotWAL, slot.bytes > limit {
-            breaches.append(
+            add(
+                .slotWAL,
                 "replication slot \(slot.name) retains \(Self.size(slot.bytes)) of WAL, above \(Self.size(limit)) (max-slot-wal)"
             )
         }
         archivingFailsSince = reading.isArchivingFailing ? archivingFailsSince ?? now : nil
         if let since = archivingFailsSince, let limit = limits.archiveFailing, now - since >= limit {
-            breaches.append(
+            add(
+                .archiveFailing,
                 "WAL archiving has been failing for \((now - since).components.seconds) s (max-archive-failing)"
             )
         }
@@ -79,18 +92,19 @@ package struct GuardConditions: Sendable {
 
     private mutating func horizonBreaches(
         _ reading: Reading, now: ContinuousClock.Instant
-    ) -> [String] {
+    ) -> [Breach] {
         guard let limit = limits.horizonAge else { return [] }
         var seen: [String: ContinuousClock.Instant] = [:]
-        var breaches: [String] = []
+        var breaches: [Breach] = []
         for horizon in reading.horizons {
             let key = "\(horizon.holder) \(horizon.xmin)"
             let since = horizonSince[key] ?? now
             seen[key] = since
             let seconds = max(horizon.seconds ?? 0, (now - since) / .seconds(1))
             if seconds > limit / .seconds(1) {
-                breaches.append(
-                    "\(horizon.holder) holds VACUUM's horizon back for \(Int(seconds)) s (max-horizon-age)")
+                let reason =
+                    "\(horizon.holder) holds VACUUM's horizon back for \(Int(seconds)) s (max-horizon-age)"
+                breaches.append(Breach(cause: .horizonAge, reason: reason))
             }
         }
         horizonSince = seen
