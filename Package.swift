@@ -66,7 +66,7 @@ let package = Package(
             name: "Rotation",
             dependencies: [
                 "BlockingIO", "Envelope", "Postgres", "Catalog", "BatchQueue", "Redis", "Verification",
-                logging,
+                logging, metrics,
             ],
             swiftSettings: settings),
         .target(
@@ -107,7 +107,10 @@ let package = Package(
         ),
         .testTarget(
             name: "RotationTests",
-            dependencies: ["Rotation", "BatchQueue", "Catalog", "Envelope", "Postgres", logging],
+            dependencies: [
+                "Rotation", "BatchQueue", "Catalog", "Envelope", "Postgres", "Redis", "Verification", logging,
+                metrics, .product(name: "MetricsTestKit", package: "swift-metrics"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "VerificationTests",

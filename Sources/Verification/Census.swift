@@ -1,4 +1,4 @@
-import Catalog
+package import Catalog
 
 /// Records by table, column and label, as one snapshot of the database shows them.
 package struct Census: Sendable, Hashable {
@@ -79,6 +79,13 @@ package struct Census: Sendable, Hashable {
     /// Everything that is not under the target, unreadable values included.
     package func oldRecords(target: String) -> Int {
         records.reduce(0) { $1.key.label == .key(target) ? $0 : $0 + $1.value }
+    }
+
+    /// The same of one table.
+    package func oldRecords(of table: StoredName, target: String) -> Int {
+        records.reduce(0) {
+            $1.key.label == .key(target) || StoredName($1.key.table) != table ? $0 : $0 + $1.value
+        }
     }
 
     package var keyIDs: Set<String> { Set(records.keys.compactMap(\.label.keyID)) }

@@ -37,6 +37,7 @@ package final class Coordinator: Sendable {
     private let options: Options
     private let observer: any RotationObserver
     private let logger: Logger
+    private let metrics: CoordinatorMetrics
     private let connection: PostgresConnection
     private let pace: Mutex<Pace>
     private let pacer: Pacer
@@ -71,8 +72,10 @@ package final class Coordinator: Sendable {
 
     package init(
         _ plan: JobPlan, queue: any CoordinatorQueue, settings: ConnectionSettings, options: Options,
-        observer: any RotationObserver, logger: Logger, progressInterval: Duration = .milliseconds(200)
+        observer: any RotationObserver, logger: Logger, metrics: CoordinatorMetrics = .none,
+        progressInterval: Duration = .milliseconds(200)
     ) {
+        self.metrics = metrics
         self.progressInterval = progressInterval
         self.plan = plan
         self.queue = queue
@@ -90,7 +93,9 @@ package final class Coordinator: Sendable {
                 LeafVacuum.Options(percent: percent, costDelay: options.profile.vacuumCostDelay), plan,
                 queue: queue, settings: settings, logger: logger)
         }
-        pacer = Pacer(options.limits, plan, queue: queue, settings: settings, vacuum: vacuum, logger: logger)
+        pacer = Pacer(
+            options.limits, plan, queue: queue, settings: settings, vacuum: vacuum, logger: logger,
+            metrics: metrics)
     }
 
     /// The census that opens the job, and what it says about the keys.
@@ -215,7 +220,8 @@ package final class Coordinator: Sendable {
         while !Task.isCancelled {
             do {
                 let enumerator = Enumerator(
-                    plan: plan, queue: queue, connection: connection, logger: logger, order: order,
+                    plan: plan, queue: queue, connection: connection, logger: logger, patience: patience,
+                    order: order,
                     rangeRows: { self.rangeRows },
                     window: { self.pace.withLock { $0.window } })
                 try await enumerator.enumerate(from: cursor)
@@ -237,17 +243,23 @@ package final class Coordinator: Sendable {
         return min(rows, max(10, Int(min(rate / 4, 1e6))))
     }
 
+    private var patience: DatabasePatience {
+        DatabasePatience(logger: logger, errors: metrics.connectionErrors)
+    }
+
     private func takeCensus() async throws -> Census {
         let taker = CensusTaker(plan.tables, keyIDs: plan.keyring.ids.map(\.description))
-        return try await DatabasePatience(logger: logger).retrying("The census") {
+        let census = try await patience.retrying("The census") {
             try await connection.perform { try taker.take($0) }
         }
+        metrics.remains(census, target: plan.targetKeyID)
+        return census
     }
 
     /// Why a census does not speak for the whole table: its partitions are others than at the start.
     private func leafChange() async throws -> String? {
         let tables = plan.tables
-        return try await DatabasePatience(logger: logger).retrying("The look at the partitions") {
+        return try await patience.retrying("The look at the partitions") {
             try await connection.perform { session in
                 for table in tables {
                     guard let change = try table.leafChange(session) else { continue }

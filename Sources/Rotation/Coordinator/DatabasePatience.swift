@@ -5,6 +5,7 @@ import Postgres
 /// Tries again what the database could not do for a moment: a restart, a failover, a full connection limit.
 struct DatabasePatience {
     let logger: Logger
+    let errors: ConnectionErrors
     private static let limit: Duration = .seconds(600)
 
     /// - Parameter what: for the log.
@@ -17,6 +18,7 @@ struct DatabasePatience {
                 return try await body()
             } catch let error as PostgresError where error.isRetriable {
                 attempt += 1
+                errors.note(error)
                 logger.warning(
                     "\(what) waits for the database",
                     metadata: [LogKey.reason: "\(error)", LogKey.attempt: "\(attempt)"])

@@ -11,6 +11,7 @@ struct Enumerator: Sendable {
     let queue: any CoordinatorQueue
     let connection: PostgresConnection
     let logger: Logger
+    let patience: DatabasePatience
     let order: RowOrder
     /// Rows of the next range.
     let rangeRows: @Sendable () -> Int
@@ -104,7 +105,7 @@ struct Enumerator: Sendable {
 
     private func layout(of leaf: PlannedLeaf) async throws -> LeafLayout {
         let leaf = leaf.leaf
-        return try await DatabasePatience(logger: logger).retrying("The look at a table's size") {
+        return try await patience.retrying("The look at a table's size") {
             try await connection.perform { try LeafLayout(of: leaf, $0) }
         }
     }
@@ -154,7 +155,7 @@ struct Enumerator: Sendable {
     private func read(
         _ page: @escaping @Sendable (PostgresSession) throws -> OldRowPage
     ) async throws -> OldRowPage {
-        try await DatabasePatience(logger: logger).retrying("Enumeration") {
+        try await patience.retrying("Enumeration") {
             try await connection.transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") { session in
                 // Compiling a page's plan would take longer than the page.
                 try session.query(

@@ -12,6 +12,7 @@ package actor Leadership {
     private let plan: JobPlan
     private let queueLock: AdvisoryLock?
     private let logger: Logger
+    private let errors: ConnectionErrors
     private var heldBy: Int?
     /// The server process of the session that was lost with the locks.
     private var lostPID: Int?
@@ -37,9 +38,11 @@ package actor Leadership {
     ///     meanwhile; throws where somebody has.
     package init(
         _ plan: JobPlan, queueLock: AdvisoryLock? = nil, _ settings: ConnectionSettings, _ logger: Logger,
+        errors: ConnectionErrors = CoordinatorMetrics.none.connectionErrors,
         onRetake: (@Sendable () async throws -> Void)? = nil
     ) {
         self.onRetake = onRetake
+        self.errors = errors
         self.plan = plan
         self.queueLock = queueLock
         self.logger = logger
@@ -114,6 +117,7 @@ package actor Leadership {
                     throw RotationError(.leadershipLost, "lost the lead: \(refusal.message)")
                 }
             } catch let error as PostgresError where error.isRetriable {
+                errors.note(error)
                 logger.warning("The leader's connection was lost", metadata: [LogKey.reason: "\(error)"])
                 if ContinuousClock.now - start > Self.retakeLimit {
                     throw RotationError(.leadershipLost, "lost the lead: \(error)")

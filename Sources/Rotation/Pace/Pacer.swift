@@ -9,6 +9,7 @@ import Synchronization
 final class Pacer: Sendable {
     private let queue: any CoordinatorQueue
     private let logger: Logger
+    private let metrics: CoordinatorMetrics
     private let vacuum: LeafVacuum?
     /// Two, so that a slow look does not keep standbys from being watched.
     private let fast: PostgresConnection
@@ -34,8 +35,9 @@ final class Pacer: Sendable {
 
     init(
         _ limits: PaceLimits, _ plan: JobPlan, queue: any CoordinatorQueue, settings: ConnectionSettings,
-        vacuum: LeafVacuum?, logger: Logger
+        vacuum: LeafVacuum?, logger: Logger, metrics: CoordinatorMetrics
     ) {
+        self.metrics = metrics
         self.queue = queue
         self.logger = logger
         self.vacuum = vacuum
@@ -52,7 +54,8 @@ final class Pacer: Sendable {
     /// - Throws: `RotationError` where one that was asked for cannot.
     func prepare() async throws {
         let limits = state.withLock { $0.limits }
-        let found = try await DatabasePatience(logger: logger).retrying("The look at the limits") {
+        let patience = DatabasePatience(logger: logger, errors: metrics.connectionErrors)
+        let found = try await patience.retrying("The look at the limits") {
             try await slow.perform { session in
                 let found = try PacePreflight.check(limits, session)
                 return (found.limits, found.dataDirectory, found.leftOut)
@@ -96,6 +99,7 @@ final class Pacer: Sendable {
     /// Nothing is held back any more: the sweep is over.
     func release() async {
         state.withLock { $0.pace = .free }
+        metrics.isThrottled(by: nil)
         do {
             try await queue.publish(.free)
         } catch {
@@ -176,6 +180,7 @@ final class Pacer: Sendable {
         do {
             try await body()
         } catch let error as PostgresError {
+            metrics.connectionErrors.note(error)
             let isFirst = state.withLock { state in
                 defer { state.hasWarnedOfErrors = true }
                 return !state.hasWarnedOfErrors
@@ -200,7 +205,8 @@ final class Pacer: Sendable {
         switch state.withLock({ $0.controller.decide() }) {
         case .stop(let reason):
             throw RotationError(.serverAtRisk, "ended for the server's sake: \(reason)")
-        case .go(let pace, _):
+        case .go(let pace, let cause):
+            metrics.isThrottled(by: cause)
             try await publish(pace)
         }
     }

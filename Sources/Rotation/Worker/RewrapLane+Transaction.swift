@@ -1,6 +1,7 @@
 import BatchQueue
 import Catalog
 import Envelope
+import Metrics
 import Postgres
 import Synchronization
 
@@ -37,6 +38,7 @@ extension RewrapLane {
             leaf.leaf.updateHooks.isEmpty
             ? try update(locked, leaf, rewriter, session)
             : try updateProvingWhatIsStored(locked, leaf, rewriter, session)
+        metrics.cryptoSeconds.record(duration: rewriter.duration)
         return try finish(range, leaf, locked, sent, rewriter, session, readAhead)
     }
 
@@ -120,10 +122,12 @@ extension RewrapLane {
         let counts = rewrapped + rewriter.failures.count < range.records
         if counts { try send(leaf.statements.readOld, range, session) }
         try send(TransactionSettings.commit, session)
+        let sentAt = ContinuousClock.now
         try session.submit()
         try readAhead(session)
 
         let answers = try session.collect()
+        metrics.commitSeconds.record(duration: ContinuousClock.now - sentAt)
         guard answers.count == sent.statements.count + (counts ? 2 : 1), let committed = answers.last else {
             throw PostgresError(.unexpectedAnswer, "a transaction was answered in part")
         }

@@ -2,6 +2,7 @@ import BlockingIO
 package import BatchQueue
 import Catalog
 import Envelope
+import Metrics
 package import Postgres
 import Synchronization
 
@@ -15,6 +16,7 @@ package actor RewrapLane {
     let thread = ConnectionThread()
     let plan: JobPlan
     let settings: ConnectionSettings
+    let metrics: WorkerMetrics
     var rewriter: RowRewriter?
     var session: PostgresSession?
     /// The range whose transaction is being opened: its statements have been sent, their answers not been read.
@@ -45,7 +47,8 @@ package actor RewrapLane {
     static let pieceBytes = 80 * 1024
     static let readOnly = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 
-    package init(_ plan: JobPlan, _ settings: ConnectionSettings) {
+    package init(_ plan: JobPlan, _ settings: ConnectionSettings, _ metrics: WorkerMetrics = .none) {
+        self.metrics = metrics
         self.plan = plan
         self.settings = settings
     }
@@ -65,8 +68,10 @@ package actor RewrapLane {
             next = claimed()
             if let next { try openAhead(next, session) }
         }
-        cost.seconds = (ContinuousClock.now - start) / .seconds(1)
+        let duration = ContinuousClock.now - start
+        cost.seconds = duration / .seconds(1)
         if case .done(var result) = outcome {
+            metrics.batchSeconds.record(duration: duration)
             result.cost = cost
             outcome = .done(result)
         }
@@ -128,6 +133,7 @@ package actor RewrapLane {
                 return try outcome(of: error, lease, leaf, session)
             }
         } catch let error as PostgresError {
+            metrics.connectionErrors.note(error)
             if error.breaksConnection { endSession() }
             return Self.outcomeWithoutSession(of: error, lease)
         } catch let refusal as Refusal {

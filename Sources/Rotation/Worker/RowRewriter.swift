@@ -18,6 +18,8 @@ final class RowRewriter {
     /// Records in `values` that are not NULL.
     private(set) var rewrittenRecords = 0
     private(set) var bytesRead = 0
+    /// What `rewriteNext` took of them; by the clock, read twice a piece.
+    private(set) var duration: Duration = .zero
     private var nextRow = 0
 
     /// A record that stays as it is.
@@ -45,6 +47,7 @@ final class RowRewriter {
         failures.removeAll(keepingCapacity: true)
         rewrittenRecords = 0
         bytesRead = 0
+        duration = .zero
         nextRow = 0
     }
 
@@ -61,6 +64,8 @@ final class RowRewriter {
         clearArrays()
         let count = result.rowCount
         guard nextRow < count else { return false }
+        let start = ContinuousClock.now
+        defer { duration += ContinuousClock.now - start }
         let limit = bytes == .max ? .max : bytesRead + bytes
         while nextRow < count, bytesRead < limit {
             rewrite(nextRow, of: result, columns, refused.isEmpty ? nil : refused[nextRow])

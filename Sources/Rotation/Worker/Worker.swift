@@ -8,6 +8,7 @@ package final class Worker: Sendable {
     private let queue: any BatchQueue
     private let lanes: [RewrapLane]
     private let logger: Logger
+    private let metrics: WorkerMetrics
     /// Since when nothing but failures has come of the ranges in hand.
     private let failingSince = Mutex<ContinuousClock.Instant?>(nil)
     private let lastLockNotice = Mutex<ContinuousClock.Instant?>(nil)
@@ -19,10 +20,12 @@ package final class Worker: Sendable {
 
     /// - Parameter lanes: database connections, at least 1.
     package init(
-        _ plan: JobPlan, queue: any BatchQueue, settings: ConnectionSettings, lanes: Int, logger: Logger
+        _ plan: JobPlan, queue: any BatchQueue, settings: ConnectionSettings, lanes: Int, logger: Logger,
+        metrics: WorkerMetrics = .none
     ) {
+        self.metrics = metrics
         self.queue = queue
-        self.lanes = (0..<max(1, lanes)).map { _ in RewrapLane(plan, settings) }
+        self.lanes = (0..<max(1, lanes)).map { _ in RewrapLane(plan, settings, metrics) }
         self.logger = logger
     }
 
@@ -127,28 +130,25 @@ package final class Worker: Sendable {
     }
 
     private func tell(_ report: Report) async throws {
-        try await tell(report.lease, report.outcome)
-    }
-
-    private func tell(_ lease: Lease, _ outcome: RangeOutcome) async throws {
-        switch outcome {
+        let lease = report.lease
+        switch report.outcome {
         case .done(let result):
             failingSince.withLock { $0 = nil }
-            try await accept(queue.acknowledge(lease, result), lease)
+            try await accept(queue.acknowledge(lease, result), report)
         case .handBack(let delay, let blockedSince, let cause, let reason):
             logger.debug("Range handed back", metadata: metadata(lease, reason))
             if let blockedSince, cause == .locked { sayThatRowsAreLocked(lease, since: blockedSince, reason) }
-            try await accept(queue.handBack(lease, after: delay, blockedSince: blockedSince), lease)
+            try await accept(queue.handBack(lease, after: delay, blockedSince: blockedSince), report)
             try checkPatience(failed: cause == .failure, reason)
         case .split(let parts):
             failingSince.withLock { $0 = nil }
             logger.debug("Range split", metadata: metadata(lease, "into \(parts.count)"))
-            try await accept(queue.split(lease, into: parts), lease)
+            try await accept(queue.split(lease, into: parts), report)
         case .bury(let reason):
             logger.warning("Range given up", metadata: metadata(lease, reason))
-            try await accept(queue.bury(lease, reason: reason), lease)
+            try await accept(queue.bury(lease, reason: reason), report)
         case .needsOperator(let reason):
-            try await accept(queue.handBack(lease, after: .zero, blockedSince: nil), lease)
+            try await accept(queue.handBack(lease, after: .zero, blockedSince: nil), report)
             throw RotationError(.needsOperator, reason)
         }
     }
@@ -168,9 +168,10 @@ package final class Worker: Sendable {
             metadata: metadata(lease, reason))
     }
 
-    private func accept(_ answer: AcknowledgeAnswer, _ lease: Lease) {
+    private func accept(_ answer: AcknowledgeAnswer, _ report: Report) {
+        metrics.reported(report.lease, report.outcome, answer)
         if answer != .counted {
-            logger.debug("Report not counted", metadata: metadata(lease, "\(answer)"))
+            logger.debug("Report not counted", metadata: metadata(report.lease, "\(answer)"))
         }
     }
 

@@ -65,9 +65,12 @@ struct RotatedTable: Sendable {
         }
     }
 
-    func work(on queue: ScriptedQueue, lanes: Int = 1) async throws {
+    func work(
+        on queue: ScriptedQueue, lanes: Int = 1, metrics: WorkerMetrics = .none
+    ) async throws {
         let worker = Worker(
-            plan, queue: queue, settings: settings, lanes: lanes, logger: Logger(label: "RotationTests"))
+            plan, queue: queue, settings: settings, lanes: lanes, logger: Logger(label: "RotationTests"),
+            metrics: metrics)
         let result: Result<Void, any Error>
         do { result = .success(try await worker.run()) } catch { result = .failure(error) }
         await worker.close()
