@@ -86,8 +86,8 @@ let package = Package(
             name: "reencrypt-secrets",
             dependencies: [
                 "CLinux", "Envelope", "Postgres", "Redis", "Catalog", "BatchQueue", "Verification",
-                "Rotation", "HTTPService", "Dashboard",
-                argumentParser, hummingbird, lifecycle, logging,
+                "Rotation", "Exposition", "HTTPService", "Dashboard",
+                argumentParser, hummingbird, lifecycle, logging, metrics,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
@@ -125,7 +125,8 @@ let package = Package(
         .testTarget(
             name: "CommandLineTests",
             dependencies: [
-                "reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Verification", "HTTPService",
+                "reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Exposition", "Verification",
+                "HTTPService",
             ],
             swiftSettings: settings),
     ],

@@ -19,6 +19,7 @@ struct Coordination {
     let options: Coordinator.Options
     let expectedKeyIDs: Set<String>
     let logger: Logger
+    let metrics: CoordinatorMetrics
     let health = HealthMonitor()
 
     /// Looks at the queue are 2 to 3 seconds apart, each with a time-out of 5.
@@ -36,7 +37,8 @@ struct Coordination {
         logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
         let preparation = try await settings.prepare(logger)
         let monitor = QueueMonitor(redis, queue: queue)
-        let trouble = QueueTrouble(logger, health)
+        let trouble = QueueTrouble(logger, health, metrics.connectionErrors)
+        metrics.waitsForTheLead()
         health.expect(.queue, within: Self.queueSilence)
         defer { health.stop() }
         var watched: String?
@@ -57,7 +59,8 @@ struct Coordination {
                 isFirstLook = false
                 let record = try record(stored, preparation)
                 if let stored, stored.isRunning { watched = stored.id }
-                return try await lead(record, preparation, trouble) {
+                let launches = stored.map { !$0.isRunning } ?? true
+                return try await lead(record, launches: launches, preparation, trouble) {
                     watched = record.job
                     hasLed = true
                 }
@@ -141,9 +144,12 @@ struct Coordination {
 
     // MARK: Leading
 
-    /// - Parameter onLead: called once the queue is the job's.
+    /// - Parameters:
+    ///   - launches: the job is a new one.
+    ///   - onLead: called once the queue is the job's.
     private func lead(
-        _ record: JobRecord, _ preparation: DatabasePreparation, _ trouble: QueueTrouble, onLead: () -> Void
+        _ record: JobRecord, launches: Bool, _ preparation: DatabasePreparation, _ trouble: QueueTrouble,
+        onLead: () -> Void
     ) async throws -> ExitCode? {
         let plan = JobPlan(
             keyring: settings.keyring, mode: mode, tables: preparation.tables,
@@ -158,17 +164,22 @@ struct Coordination {
             stillLeads: { await lead.isStillHeld() }, onTrouble: { trouble.log($0) })
         let leadership = Leadership(
             plan, queueLock: try .queue(named: queue.description),
-            settings.database.named("reencrypt-secrets leader"), logger,
+            settings.database.named("reencrypt-secrets leader"), logger, errors: metrics.connectionErrors,
             onRetake: { try await coordinatorQueue.confirmLead() })
         lead.set(leadership)
-        let watching = Task { await watch(leadership, QueueMonitor(redis, queue: queue), trouble) }
+        let observer = QueueObserver(metrics, ofNewJob: launches)
+        let watching = Task {
+            await watch(lead, record.job, observer, QueueMonitor(redis, queue: queue), trouble)
+        }
         defer {
             watching.cancel()
             health.forget(.lead)
+            lead.end { metrics.waitsForTheLead() }
         }
         do {
             try await leadership.acquire()
             health.expect(.lead, within: Self.leadSilence)
+            lead.begin { metrics.leads() }
             let code = try await run(record, plan, leadership, coordinatorQueue, preparation, onLead)
             await leadership.release()
             return code
@@ -185,7 +196,7 @@ struct Coordination {
         let output = ProgressOutput(logger)
         let coordinator = Coordinator(
             plan, queue: coordinatorQueue, settings: settings.database, options: options, observer: output,
-            logger: logger, progressInterval: .seconds(1))
+            logger: logger, metrics: metrics, progressInterval: .seconds(1))
         let started = Moment()
         // The census of a large table outlasts the silence after which the server takes the lead away.
         let before = try await leadership.holding { try await coordinator.open() }
@@ -218,14 +229,26 @@ struct Coordination {
         return try await finish(result, on: coordinatorQueue, started, preparation)
     }
 
-    /// Keeps the health up to date while this process leads: the job as the queue shows it, which a census does not
-    /// touch for minutes, and the last proof that the lead is held.
-    private func watch(_ leadership: Leadership, _ monitor: QueueMonitor, _ trouble: QueueTrouble) async {
+    /// Keeps health and metrics up to date while this process leads: the job as the queue shows it, which a census does
+    /// not touch for minutes, and the last proof that the lead is held.
+    private func watch(
+        _ lead: LeadBox, _ job: String, _ observer: QueueObserver, _ monitor: QueueMonitor,
+        _ trouble: QueueTrouble
+    ) async {
+        var observer = observer
         while !Task.isCancelled {
-            health.succeeded(.lead, at: await leadership.lastProven)
+            if let proven = await lead.lastProven { health.succeeded(.lead, at: proven) }
             do {
-                _ = try await monitor.job()
+                let snapshot = try await monitor.snapshot()
                 health.succeeded(.queue)
+                // Until the queue is ours it shows another job, or another leader's.
+                if snapshot.job == job {
+                    lead.whileHeld {
+                        observer.observe(
+                            snapshot.progress, isPaused: snapshot.isPaused,
+                            leaseExpiries: snapshot.leaseExpiries)
+                    }
+                }
             } catch let error as RedisError {
                 trouble.log(error)
             } catch {
@@ -272,9 +295,10 @@ struct Coordination {
     }
 }
 
-/// Lets the queue ask the leadership, which in turn asks the queue.
+/// Lets the queue ask the leadership, which in turn asks the queue; and keeps what is said of the lead in order.
 private final class LeadBox: Sendable {
     private let leadership = Mutex<Leadership?>(nil)
+    private let isHeld = Mutex(false)
 
     func set(_ value: Leadership) {
         leadership.withLock { $0 = value }
@@ -283,5 +307,33 @@ private final class LeadBox: Sendable {
     func isStillHeld() async -> Bool {
         guard let leadership = leadership.withLock({ $0 }) else { return false }
         return await leadership.isStillHeld()
+    }
+
+    var lastProven: ContinuousClock.Instant? {
+        get async {
+            guard let leadership = leadership.withLock({ $0 }) else { return nil }
+            return await leadership.lastProven
+        }
+    }
+
+    func begin(_ body: () -> Void) {
+        isHeld.withLock { isHeld in
+            isHeld = true
+            body()
+        }
+    }
+
+    func end(_ body: () -> Void) {
+        isHeld.withLock { isHeld in
+            isHeld = false
+            body()
+        }
+    }
+
+    /// Does nothing before the beginning and after the end.
+    func whileHeld(_ body: () -> Void) {
+        isHeld.withLock { isHeld in
+            if isHeld { body() }
+        }
     }
 }

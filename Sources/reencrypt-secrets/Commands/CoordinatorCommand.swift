@@ -1,7 +1,9 @@
 import ArgumentParser
 import BatchQueue
+import Catalog
 import Envelope
 import Logging
+import Metrics
 import Redis
 import Rotation
 
@@ -33,7 +35,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var expectCheckValue: [ExpectedCheckValue] = []
 
     @OptionGroup(title: "Room for the application") var pace: PaceOptions
-    @OptionGroup var health: HealthOptions
+    @OptionGroup var listening: ListeningOptions
     @OptionGroup var queue: QueueOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
@@ -53,15 +55,20 @@ struct CoordinatorCommand: AsyncParsableCommand {
             let settings = try JobSettings(
                 environment, catalog, applicationName: "reencrypt-secrets coordinator", expectCheckValue)
             settings.log(to: logger)
+            let tables = settings.file.entries.map(\.name)
+            let registry = listening.keepMetrics(CoordinatorMetrics.descriptions(tables: tables))
             let coordination = Coordination(
                 settings: settings, redis: redis, queue: queue.queue, mode: mode,
                 options: Coordinator.Options(
                     batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order,
                     profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent),
-                expectedKeyIDs: Set(expectCheckValue.map(\.keyID)), logger: logger)
-            let health = health
+                expectedKeyIDs: Set(expectCheckValue.map(\.keyID)), logger: logger,
+                metrics: CoordinatorMetrics(tables: tables, factory: MetricsSystem.factory))
+            let listening = listening
             let (code, signal) = try await StopSignals.run(logger) {
-                try await health.serving(coordination.health, logger) { try await coordination.run() }
+                try await listening.serving(coordination.health, registry, logger) {
+                    try await coordination.run()
+                }
             }
             if let code {
                 if code != .success { throw code }

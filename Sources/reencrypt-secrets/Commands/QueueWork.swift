@@ -15,13 +15,15 @@ struct QueueWork {
     let lanes: Int
     let exitsWhenDone: Bool
     let logger: Logger
+    let metrics: WorkerMetrics
     let health = HealthMonitor()
     private let identity: RedisWorkerQueue.Identity
 
     init(
         settings: JobSettings, redis: RedisConnection, queue: QueueName, lanes: Int, exitsWhenDone: Bool,
-        logger: Logger
+        logger: Logger, metrics: WorkerMetrics
     ) {
+        self.metrics = metrics
         self.settings = settings
         self.redis = redis
         self.queue = queue
@@ -44,7 +46,8 @@ struct QueueWork {
         logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
         let preparation = try await settings.prepare(logger)
         let monitor = QueueMonitor(redis, queue: queue)
-        let trouble = QueueTrouble(logger, health)
+        let trouble = QueueTrouble(logger, health, metrics.connectionErrors)
+        metrics.works(withLanes: lanes)
         health.expect(.queue, within: Self.queueSilence)
         defer { health.stop() }
         var last: String?
@@ -101,9 +104,10 @@ struct QueueWork {
         let workerQueue = RedisWorkerQueue(
             redis, queue: queue, job: job.id, identity: identity, onTrouble: { trouble.log($0) },
             onFailure: { logger.error("Failed: \($0.place): \($0.reason)") },
-            onEvent: { [health] in Self.note($0, on: health) })
+            onEvent: { [health, metrics] in Self.note($0, on: health, metrics) })
         let worker = Worker(
-            plan, queue: workerQueue, settings: settings.database, lanes: lanes, logger: logger)
+            plan, queue: workerQueue, settings: settings.database, lanes: lanes, logger: logger,
+            metrics: metrics)
         // Not a child of this task: heartbeats outlive a stop's cancellation, while ranges in hand are finished.
         // A range that cannot be done says so; without one there is nothing that the database should answer.
         health.expect(.database, within: nil)
@@ -122,9 +126,13 @@ struct QueueWork {
             metadata: ["job": "\(job.id)"])
     }
 
-    private static func note(_ event: RedisWorkerQueue.Event, on health: HealthMonitor) {
+    private static func note(
+        _ event: RedisWorkerQueue.Event, on health: HealthMonitor, _ metrics: WorkerMetrics
+    ) {
         switch event {
-        case .answered: health.succeeded(.queue)
+        case .answered(let script, let duration):
+            health.succeeded(.queue)
+            metrics.answered(script, after: duration)
         case .claimed(let sequence): health.began(sequence)
         case .finished(let sequence, let databaseFailed):
             health.ended(sequence)

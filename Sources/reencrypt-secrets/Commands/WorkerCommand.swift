@@ -1,6 +1,8 @@
 import ArgumentParser
 import BatchQueue
+import Catalog
 import Logging
+import Metrics
 import Redis
 import Rotation
 
@@ -21,7 +23,7 @@ struct WorkerCommand: AsyncParsableCommand {
     @Flag(help: "End with the job: exit code 0 if it is complete, else 2.")
     var exitWhenDone = false
 
-    @OptionGroup var health: HealthOptions
+    @OptionGroup var listening: ListeningOptions
     @OptionGroup var queue: QueueOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
@@ -41,12 +43,15 @@ struct WorkerCommand: AsyncParsableCommand {
             let settings = try JobSettings(
                 environment, catalog, applicationName: "reencrypt-secrets worker", [])
             settings.log(to: logger)
+            let tables = settings.file.entries.map(\.name)
+            let registry = listening.keepMetrics(WorkerMetrics.descriptions(tables: tables))
             let work = QueueWork(
                 settings: settings, redis: redis, queue: queue.queue, lanes: concurrency,
-                exitsWhenDone: exitWhenDone, logger: logger)
-            let health = health
+                exitsWhenDone: exitWhenDone, logger: logger,
+                metrics: WorkerMetrics(tables: tables, factory: MetricsSystem.factory))
+            let listening = listening
             let (code, signal) = try await StopSignals.run(logger) {
-                try await health.serving(work.health, logger) { try await work.run() }
+                try await listening.serving(work.health, registry, logger) { try await work.run() }
             }
             if let code {
                 if code != .success { throw code }

@@ -1,0 +1,94 @@
+import ArgumentParser
+import Exposition
+import HTTPService
+import Hummingbird
+import Logging
+import Metrics
+import Rotation
+
+/// `--health-listen` and `--metrics-listen`, and the servers behind them.
+struct ListeningOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Answer GET /live and GET /ready here: 200, or 503 and the reason.", valueName: "address:port"))
+    var healthListen: ListenAddress?
+
+    @Option(
+        help: ArgumentHelp(
+            "Answer GET /metrics here, for Prometheus; may be the same address.", valueName: "address:port"))
+    var metricsListen: ListenAddress?
+
+    /// Makes whatever this process counts go to where /metrics shows it; to nowhere where nobody may ask. Once a
+    /// process.
+    func keepMetrics(_ descriptions: [MetricDescription]) -> PrometheusRegistry? {
+        if metricsListen == nil { return nil }
+        let registry = PrometheusRegistry(descriptions)
+        MetricsSystem.bootstrap(registry)
+        return registry
+    }
+
+    /// Runs `body`, and beside it a server for what is asked for, or two where the addresses differ.
+    /// - Throws: the body's error; `HTTPServiceError` where a server cannot listen, which ends the body.
+    func serving<R: Sendable>(
+        _ health: HealthMonitor, _ registry: PrometheusRegistry?, _ logger: Logger,
+        _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        let services = services(health, registry, logger)
+        if services.isEmpty { return try await body() }
+        return try await withThrowingTaskGroup(of: R?.self) { group in
+            for service in services {
+                group.addTask {
+                    do {
+                        try await service.run()
+                    } catch  where Task.isCancelled {
+                        // It was told to end, whatever it makes of that; the body's own end is what counts.
+                    }
+                    return nil
+                }
+            }
+            group.addTask { try await body() }
+            // Servers end first where the process is told to stop; what is in hand is still finished.
+            while let ended = try await group.next() {
+                guard let result = ended else { continue }
+                group.cancelAll()
+                return result
+            }
+            throw CancellationError()
+        }
+    }
+
+    private func services(
+        _ health: HealthMonitor, _ registry: PrometheusRegistry?, _ logger: Logger
+    ) -> [HTTPService] {
+        var addresses: [ListenAddress] = []
+        for address in [healthListen, metricsListen] {
+            if let address, !addresses.contains(address) { addresses.append(address) }
+        }
+        return addresses.map { address in
+            var paths: [String] = []
+            if address == healthListen { paths += ["/live", "/ready"] }
+            if address == metricsListen { paths.append("/metrics") }
+            var logger = logger
+            logger[metadataKey: "paths"] = "\(paths.joined(separator: " "))"
+            return HTTPService(address, logger: logger) { router in
+                if address == healthListen {
+                    router.get("live") { _, _ in HealthAnswer.response(health.liveness) }
+                    router.get("ready") { _, _ in HealthAnswer.response(health.readiness) }
+                }
+                if address == metricsListen, let registry {
+                    router.get("metrics") { _, _ in MetricsAnswer.response(registry.text) }
+                }
+            }
+        }
+    }
+}
+
+extension ListenAddress: ExpressibleByArgument {
+    /// Nil for what is no `ADDRESS:PORT`.
+    package init?(argument: String) { self.init(argument) }
+
+    /// As it is typed, for `--help` and the man page.
+    package var defaultValueDescription: String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}
