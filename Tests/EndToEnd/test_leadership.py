@@ -46,6 +46,22 @@ def test_a_second_run_is_refused(database, tool, make_tool, table, kek_v1, kek_v
     table.assert_opens_with(kek_v2)
 
 
+def test_a_run_waits_for_every_transaction_of_an_earlier_one(database, tool, table, kek_v1, kek_v2):
+    """A worker of a job that is over may still be within a transaction: it holds the table's gate."""
+    oid = database.value("SELECT 'llm_providers'::regclass::oid::bigint")
+    earlier = database.connect("an earlier worker")
+    # The classes are those of AdvisoryLock: of gates, and below of tables.
+    earlier.cursor().execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (0x52454E47, oid))
+    run = tool.start_run(*BATCH)
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1380273748 AND granted"
+    wait_until(lambda: database.value(waits) == 1, "the run has taken the table's lock")
+    time.sleep(2)
+    assert run.is_running() and table.count_under(kek_v1) == ROWS, "it has not waited"
+    earlier.rollback()
+    run.wait().expect(0)
+    assert table.count_under(kek_v2) == ROWS
+
+
 def test_a_run_with_the_opposite_target_is_refused(database, tool, make_tool, table, kek_v1, kek_v2):
     back = make_tool(database.url, primary=kek_v1, previous=[kek_v2])
     back.write_catalog(table)
