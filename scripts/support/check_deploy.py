@@ -35,7 +35,7 @@ SECTIONS = {"Unit", "Service", "Install"}
 SCHEMAS = ROOT / ".build/tools/schemas"
 # The oldest version of Kubernetes that is still served somewhere, and the newest that there is a schema of.
 KUBERNETES_VERSIONS = ("1.31.0", "1.37.0")
-LISTENING_OPTIONS = ("--listen", "--health-listen")
+LISTENING_OPTIONS = ("--listen", "--health-listen", "--metrics-listen")
 # What a pod whose settings name a server has to reach, beside names.
 SERVER_PORTS = {"DATABASE_URL_FILE": 5432, "REDIS_URL_FILE": 6379}
 NAMES_PORT = 53
@@ -288,7 +288,8 @@ def check_reach(place, pod, policies):
     if allowed != wanted:
         complain(place, f"may reach the ports {sorted(allowed)}, and its settings need {sorted(wanted)}")
     entered = {port["port"] for spec in policies for rule in spec.get("ingress", []) for port in rule["ports"]}
-    served = {name for name in container_ports(container) if name != "health"}
+    health = {"health"} if "--metrics-listen" not in container["args"] else set()
+    served = set(container_ports(container)) - health
     if entered != served:
         complain(place, f"may be reached on {sorted(entered)}, and serves {sorted(served)}")
 

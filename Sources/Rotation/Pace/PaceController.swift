@@ -101,7 +101,7 @@ package struct PaceController: Sendable {
         let share = limits.laneShare.map { share in
             share.lanes / max(secondsPerRecord ?? Self.firstSecondsPerRecord, 1e-7)
         }
-        limit(to: share, .profile, named(limits.laneShare?.reason ?? "", share))
+        limit(to: share, .laneShare, named(limits.laneShare?.reason ?? "", share))
         limit(to: lockWaits.rate, .lockWaits, lockWaits.reason)
         limit(to: lag.rate, .standbyLag, lag.reason)
         let pace = ClaimPace(recordsPerSecond: rate.isFinite ? rate : nil, reason: reason)

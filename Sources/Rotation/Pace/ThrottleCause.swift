@@ -2,7 +2,7 @@
 package enum ThrottleCause: String, Sendable, CaseIterable {
     case maxRecordsPerSecond = "max_records_per_second"
     /// A share of the lanes' time.
-    case profile
+    case laneShare = "lane_share"
     case lockWaits = "lock_waits"
     case standbyLag = "standby_lag"
     case throttleQuery = "throttle_query"
