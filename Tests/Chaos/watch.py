@@ -23,6 +23,8 @@ class Watch:
         self.overdue_since = {}
         self.leases = {}
         self.progress = {}
+        # As it was last seen, by the job it speaks of; oldest first.
+        self.by_job = {}
         self.expired = 0
         self.redrawn = 0
         self.lost = []
@@ -42,6 +44,11 @@ class Watch:
         """The moment (wall clock, s) of the first batch that was done after `wall`; None yet."""
         position = bisect.bisect_right(self.done_at, wall)
         return self.done_at[position] if position < len(self.done_at) else None
+
+    def first_job_since(self, wall) -> dict:
+        """The counters of the first job that was started after `wall` (wall clock, s); empty where none was seen."""
+        started = [progress for progress in self.by_job.values() if (progress.get("started_at") or 0) > wall * 1000]
+        return min(started, key=lambda progress: progress["started_at"], default={})
 
     def was_starved_since(self, wall) -> bool:
         """Whether for some time there was nothing to hand out, but batches that somebody has, or had and is lost:
@@ -84,6 +91,7 @@ class Watch:
         self.progress = whole
         if not whole:
             return
+        self.by_job[whole["job"]] = whole
         self.samples += 1
         now = time.time()
         outstanding = whole["batches_leased"] + whole["batches_delayed"]
