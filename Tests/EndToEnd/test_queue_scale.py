@@ -40,7 +40,7 @@ def test_many_workers_keep_the_equations_and_the_window():
         (["--workers", 12, "--lanes", 1, "--wal-mb-s", 5000, "--cores", 64], "lanes"),
         (["--batch-size", 20, "--wal-mb-s", 5000], "Redis"),
         (["--cores", 2, "--wal-mb-s", 5000], "server's cores"),
-        (["--workers", 2000, "--cores", 500, "--wal-mb-s", 50000], "enumeration"),
+        (["--workers", 2000, "--cores", 500, "--wal-mb-s", 50000, "--redis", 2], "enumeration"),
     ],
 )
 def test_the_model_names_the_bound(arguments, bound):

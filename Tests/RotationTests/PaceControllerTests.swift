@@ -76,6 +76,18 @@ import Testing
         #expect((pace(controller)?.recordsPerSecond ?? 0) > 9_000)
     }
 
+    /// A coordinator that takes over may see the end of a range first that hung while nobody led.
+    @Test func notEvenWhereItIsTheFirstOneSeen() {
+        var limits = PaceLimits()
+        limits.laneShare = PaceLimits.LaneShare(1, reason: "")
+        var controller = PaceController(limits)
+        controller.observe(progress(0), now: start)
+        controller.observe(progress(20, seconds: 60), now: start.advanced(by: .seconds(1)))
+        #expect((pace(controller)?.recordsPerSecond ?? 0) > 6_000)
+        controller.observe(progress(120, seconds: 60.01), now: start.advanced(by: .seconds(2)))
+        #expect((pace(controller)?.recordsPerSecond ?? 0) > 7_500)
+    }
+
     @Test func theUsualPaceOfTheDefaultIsNoThrottle() {
         func reason(_ profile: Profile) -> String? {
             var controller = PaceController(profile.limits)

@@ -51,7 +51,7 @@ def main():
     rows = options.rows or int(sum(options.lanes) * a_lane * (options.seconds + 2))
     results = []
     with queue_site(rows) as made, DelayingProxy("127.0.0.1", made.postgres.port, options.latency_ms / 2000) as proxy:
-        with made.running("coordinator", "--batch-size", options.batch_size):
+        with made.running("coordinator", "--profile", "maintenance", "--batch-size", options.batch_size):
             made.wait(lambda: made.progress().get("state") in ("enumerating", "draining"), "the job runs")
             for lanes in options.lanes:
                 results.append({"lanes": lanes, "records_per_second": measure(made, lanes, proxy.port, options.seconds)})

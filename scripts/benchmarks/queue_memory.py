@@ -62,7 +62,8 @@ def measure(made, options) -> dict:
     before = used_memory(redis)
     figures = {"rows": options.rows, "batch_size": options.batch_size}
     peak = 0
-    with made.running("coordinator", "--batch-size", options.batch_size, sample_memory=True) as coordinator:
+    arguments = ("--profile", "maintenance", "--batch-size", options.batch_size)
+    with made.running("coordinator", *arguments, sample_memory=True) as coordinator:
         made.wait(lambda: made.progress().get("batches_total", "0") != "0", "something is enumerated", 600)
         length, since = -1, time.monotonic()
         while time.monotonic() - since < 2:  # the window is full once nothing comes any more

@@ -18,7 +18,7 @@ package struct PaceController: Sendable {
     private var done = CounterHistory()
     private var lastCost: (done: Int, seconds: Double)?
     /// Of a lane's time, as a moving average.
-    private var secondsPerRecord: Double?
+    private var secondsPerRecord = firstSecondsPerRecord
     private var lag = LagGovernor.Verdict()
     private var guardVerdict = ServerGuard.Verdict.clear
     private var queryHold: String?
@@ -46,8 +46,10 @@ package struct PaceController: Sendable {
         let cost = (done: progress.recordsDone, seconds: progress.cost.seconds)
         if let last = lastCost, cost.done > last.done, cost.seconds > last.seconds {
             let measured = (cost.seconds - last.seconds) / Double(cost.done - last.done)
-            secondsPerRecord =
-                secondsPerRecord.map { $0 + 0.2 * (min(measured, Self.mostGrowth * $0) - $0) } ?? measured
+            // Faster down than up: what was slow for a moment is soon forgotten.
+            let weight = measured > secondsPerRecord ? 0.2 : 0.5
+            secondsPerRecord +=
+                weight * (min(measured, Self.mostGrowth * secondsPerRecord) - secondsPerRecord)
         }
         lastCost = cost
     }
@@ -99,7 +101,7 @@ package struct PaceController: Sendable {
             to: limits.recordsPerSecond, .maxRecordsPerSecond,
             named("max-records-per-second", limits.recordsPerSecond))
         let share = limits.laneShare.map { share in
-            share.lanes / max(secondsPerRecord ?? Self.firstSecondsPerRecord, 1e-7)
+            share.lanes / max(secondsPerRecord, 1e-7)
         }
         limit(to: share, .laneShare, named(limits.laneShare?.reason ?? "", share))
         limit(to: lockWaits.rate, .lockWaits, lockWaits.reason)
