@@ -150,6 +150,8 @@ class Round:
         progress = world.watch.first_job_since(began)
         self._want(world.coordinators, False)
         self._stop(world.coordinators)
+        # It may have been stopped with that next job begun, which would refuse the next round's keys.
+        self._cancel()
         if code != 0:
             self.findings.violation("end", f"the last job did not complete within {LAST_JOB_SECONDS} s\n{world.state()}")
         elif any(ended == 2 and at > began for _, ended, at in world.ends) or world.watch.redrawn != redrawn:

@@ -102,6 +102,26 @@ def test_dropped_acknowledgements(queue, queue_tool, tables, kek_v1, kek_v2):
     assert sum(one["stale"] for one in tallies) == 0
 
 
+def test_pushes_whose_answer_is_lost(queue, queue_tool, tables, kek_v1):
+    """The coordinator pushes again, and what was pushed already is not handed out twice."""
+    seen = []
+
+    def drop_some(request):
+        if request.name != "enqueue":
+            return None
+        seen.append(request)
+        return {0: DROP_ANSWER, 2: DROP_REQUEST}.get(len(seen) % 4)
+
+    with RespProxy(queue.server.port, drop_some, keeps=lambda name: name == "enqueue") as proxy:
+        worker = queue_tool.worker("--exit-when-done")
+        wait_until_ready([worker])
+        queue_tool.coordinator("--batch-size", 100, redis_port=proxy.port).wait(PATIENCE).expect(0)
+        worker.wait(20).expect(0)
+        assert proxy.kept("enqueue", b"repeated"), "no answer was dropped"
+    progress = finished(queue, tables.records - tables.count_under(kek_v1))
+    assert progress["records_total"] == progress["records_rewrapped"] == tables.records
+
+
 @pytest.mark.usefixtures("either_order")
 def test_workers_killed_between_commit_and_acknowledgement(queue, queue_tool, tables, kek_v1, kek_v2):
     caught = []
