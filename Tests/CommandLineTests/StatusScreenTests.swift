@@ -109,6 +109,31 @@ import Testing
         }
     }
 
+    @Test func norEndItByNumbersThatOverflow() {
+        let huge = "9223372036854775807"
+        let least = "-9223372036854775808"
+        for number in [huge, least, "-10000000000000000", "1e400", "nan"] {
+            let forged = [
+                "records_done": number, "records_total": "1", "records_failed": number, "eta_seconds": number,
+                "records_per_second": number, "enumeration_done": "0",
+            ]
+            let picture = QueuePicture(
+                queue: "default", time: 0, progress: picture(forged).progress,
+                tables: [forged.merging(["name": "t"]) { a, _ in a }],
+                census: [], workers: [["id": "w", "last_heartbeat": number, "records_done": number]])
+            #expect(!StatusScreen(picture: picture, events: []).lines(width: 80, height: 24).isEmpty)
+            #expect(!(QueueStatus(picture: picture).text() + QueueStatus(picture: picture).line()).isEmpty)
+        }
+    }
+
+    @Test func aReasonsNumbersAreNoNews() {
+        func standing(_ reason: String) -> String {
+            QueueStatus(picture: picture(["throttled": reason])).standing
+        }
+        #expect(standing("lag 2.4 s of standby x") == standing("lag 3.1 s of standby x"))
+        #expect(standing("lag 2.4 s of standby x") != standing(""))
+    }
+
     @Test func aLineForLogs() {
         #expect(
             QueueStatus(picture: picture(["throttled": "profile polite"])).line()

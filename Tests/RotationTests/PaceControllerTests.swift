@@ -88,6 +88,21 @@ import Testing
         #expect((pace(controller)?.recordsPerSecond ?? 0) > 7_500)
     }
 
+    /// 32 lanes that hung end at 32 moments: without a floor the next range would be minutes away.
+    @Test func norDoManyThatEndOneAfterTheOther() {
+        var limits = PaceLimits()
+        limits.laneShare = PaceLimits.LaneShare(0.15, reason: "")
+        var controller = PaceController(limits)
+        for reading in 0...60 {
+            controller.observe(
+                progress(10 * reading, seconds: 60 * Double(reading)),
+                now: start.advanced(by: .milliseconds(200 * reading)))
+        }
+        #expect(pace(controller)?.recordsPerSecond == 20)
+        // What a share waits for is not made shorter by smaller ranges.
+        #expect(controller.steps == nil)
+    }
+
     @Test func theUsualPaceOfTheDefaultIsNoThrottle() {
         func reason(_ profile: Profile) -> String? {
             var controller = PaceController(profile.limits)

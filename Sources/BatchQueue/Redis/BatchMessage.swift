@@ -11,7 +11,13 @@ enum BatchMessage {
 
     /// - Throws: where the text is no range; the script that gave it has checked where it comes from.
     static func range(_ message: [UInt8]) throws -> BatchRange {
-        try JSONDecoder().decode(BatchRange.self, from: Data(message))
+        let range = try JSONDecoder().decode(BatchRange.self, from: Data(message))
+        // Numbers that nobody hands out must not overflow what counts them.
+        guard (0...1 << 31).contains(range.records), (0...1 << 31).contains(range.rows) else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(codingPath: [], debugDescription: "no number of records"))
+        }
+        return range
     }
 }
 

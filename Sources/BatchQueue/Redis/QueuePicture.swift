@@ -84,9 +84,12 @@ extension QueuePicture {
         let progress = try texts(first[1])
         self.progress = progress
         census = try texts(first[2]).compactMap { field, value in
-            let group = try JSONText.decode([String?].self, field)
-            guard group.count == 3, let table = group[0], let column = group[1] else { return nil }
-            return CensusGroup(table: table, column: column, keyID: group[2], records: Int(value) ?? 0)
+            // What is no group is somebody else's; the rest is still worth seeing.
+            guard let group = try? JSONText.decode([String?].self, field), group.count == 3,
+                let table = group[0], let column = group[1]
+            else { return nil }
+            return CensusGroup(
+                table: table, column: column, keyID: group[2], records: min(max(0, Int(value) ?? 0), 1 << 53))
         }.sorted { ($0.table, $0.column, $0.keyID ?? "~") < ($1.table, $1.column, $1.keyID ?? "~") }
 
         let names = try progress["tables"].flatMap {

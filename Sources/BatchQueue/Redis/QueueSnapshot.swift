@@ -23,40 +23,48 @@ package struct QueueSnapshot: Sendable {
 
     init(tick reply: [RedisReply]) throws {
         guard reply.count >= 34 else { throw RedisError(.unexpectedAnswer, "a tick was answered in part") }
+        // What somebody wrote over a counter must not overflow a sum of counters.
+        func count(_ index: Int) throws -> Int {
+            let number = try reply[index].integer()
+            guard (0...1 << 53).contains(number) else {
+                throw RedisError(.unexpectedAnswer, "a counter of the queue was written over: \(number)")
+            }
+            return number
+        }
         job = try reply[1].text()
         generation = try reply[2].text()
-        nextSequence = try reply[3].integer()
+        nextSequence = try count(3)
         state = try reply[5].text()
         isPaused = try reply[6].text() == "1"
-        pendingLength = try reply[7].integer()
-        workers = try reply[19].integer()
+        pendingLength = try count(7)
+        workers = try count(19)
         leader = try reply[21].text()
         startedAt = try reply[26].text()
-        messagesRefused = try reply[27].integer()
-        leaseExpiries = try reply[28].integer()
+        messagesRefused = try count(27)
+        leaseExpiries = try count(28)
         var progress = JobProgress()
-        progress.batchesDone = try reply[4].integer()
-        progress.batchesPending = try reply[8].integer()
-        progress.recordsTotal = try reply[10].integer()
-        progress.recordsRewrapped = try reply[11].integer()
-        progress.recordsSuperseded = try reply[12].integer()
-        progress.recordsFailed = try reply[13].integer()
-        progress.batchesTotal = try reply[14].integer()
-        progress.batchesLeased = try reply[15].integer()
-        progress.batchesDelayed = try reply[16].integer()
-        progress.batchesDead = try reply[17].integer()
+        progress.batchesDone = try count(4)
+        progress.batchesPending = try count(8)
+        progress.recordsTotal = try count(10)
+        progress.recordsRewrapped = try count(11)
+        progress.recordsSuperseded = try count(12)
+        progress.recordsFailed = try count(13)
+        progress.batchesTotal = try count(14)
+        progress.batchesLeased = try count(15)
+        progress.batchesDelayed = try count(16)
+        progress.batchesDead = try count(17)
         progress.enumerationDone = try reply[18].text() == "1"
-        progress.sweep = try reply[20].integer()
+        progress.sweep = try count(20)
         progress.cost = BatchCost(
-            rows: try reply[22].integer(), bytes: try reply[23].integer(),
-            seconds: Double(try reply[24].integer()) / 1_000_000)
-        progress.splits = try reply[25].integer()
+            rows: try count(22), bytes: try count(23),
+            seconds: Double(try count(24)) / 1_000_000)
+        progress.splits = try count(25)
         self.progress = progress
-        pushes = try reply[29].integer()
+        pushes = try count(29)
         isWhole =
-            try reply[30].integer() == progress.batchesOutstanding
-            && reply[31].integer() == progress.batchesLeased
-            && reply[32].integer() == progress.batchesDelayed
-            && reply[33].integer() == progress.batchesLeased + progress.batchesDelayed
+            try count(30) == progress.batchesOutstanding
+            && count(31) == progress.batchesLeased
+            && count(32) == progress.batchesDelayed
+            && count(33) == progress.batchesLeased + progress.batchesDelayed
     }
 }

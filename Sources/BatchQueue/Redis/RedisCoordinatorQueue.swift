@@ -262,8 +262,9 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
         let reply = try await run(
             QueueScripts.tick,
             [
-                .text(token), .text(rate.map { "\(Int($0))" } ?? ""),
-                .text(remaining.map { "\(Int(($0 / .seconds(1)).rounded(.up)))" } ?? ""), .text(state),
+                .text(token), .text(rate.map { "\(Int(min($0, 1e15)))" } ?? ""),
+                .text(remaining.map { "\(Int(min(($0 / .seconds(1)).rounded(.up), 1e15)))" } ?? ""),
+                .text(state),
             ]
         ).elements()
         let snapshot = try QueueSnapshot(tick: reply)

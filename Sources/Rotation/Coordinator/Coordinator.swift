@@ -239,7 +239,7 @@ package final class Coordinator: Sendable {
     /// the job comes in small steps. The operator's own size stays.
     private var rangeRows: Int {
         let rows = pace.withLock { $0.sizer.rows }
-        guard options.batchSize == nil, let rate = pacer.recordsPerSecond, rate > 0 else { return rows }
+        guard options.batchSize == nil, let rate = pacer.steps, rate > 0 else { return rows }
         return min(rows, max(10, Int(min(rate / 4, 1e6))))
     }
 

@@ -26,6 +26,8 @@ package struct PaceController: Sendable {
     private static let window: Duration = .seconds(1)
     /// What a record is taken to cost before anything is known of it.
     private static let firstSecondsPerRecord = 100e-6
+    /// Records a second. Where ranges hung, one after the other, there is something to learn from soon.
+    private static let slowestShare = 20.0
     /// A range that hung, with a worker that was frozen, must not stand for all to come.
     private static let mostGrowth = 4.0
 
@@ -34,6 +36,14 @@ package struct PaceController: Sendable {
         lagGovernor = limits.lag.map { LagGovernor($0) }
         guardConditions = GuardConditions(limits.guards)
         serverGuard = ServerGuard(grace: limits.guards.grace)
+    }
+
+    /// Records a second of those limits that ask for small steps; nil: none. A share is of a lane's time, which small
+    /// ranges only waste.
+    package var steps: Double? {
+        [limits.recordsPerSecond, lockWaits.rate, lag.rate].compactMap { $0 }.min().flatMap {
+            $0.isFinite ? $0 : nil
+        }
     }
 
     /// How fast the job went over the last second.
@@ -101,7 +111,7 @@ package struct PaceController: Sendable {
             to: limits.recordsPerSecond, .maxRecordsPerSecond,
             named("max-records-per-second", limits.recordsPerSecond))
         let share = limits.laneShare.map { share in
-            share.lanes / max(secondsPerRecord, 1e-7)
+            max(Self.slowestShare, share.lanes / max(secondsPerRecord, 1e-7))
         }
         limit(to: share, .laneShare, named(limits.laneShare?.reason ?? "", share))
         limit(to: lockWaits.rate, .lockWaits, lockWaits.reason)

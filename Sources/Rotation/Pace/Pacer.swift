@@ -69,8 +69,8 @@ final class Pacer: Sendable {
         }
     }
 
-    /// Records a second that are handed out at most now; nil: no limit.
-    var recordsPerSecond: Double? { state.withLock { $0.pace.recordsPerSecond } }
+    /// Records a second of the limits that ask for small steps; nil: none.
+    var steps: Double? { state.withLock { $0.controller.steps } }
 
     /// Looks once at everything, so that a pace stands before the first range.
     func start() async throws {

@@ -10,8 +10,8 @@ struct QueueFields {
         fields[name].flatMap { $0.isEmpty ? nil : Self.plain($0) }
     }
 
-    /// 0 where it is unknown.
-    func number(_ name: String) -> Int { fields[name].flatMap { Int($0) } ?? 0 }
+    /// 0 where it is unknown; never so large that a sum overflows.
+    func number(_ name: String) -> Int { min(max(0, fields[name].flatMap { Int($0) } ?? 0), 1 << 53) }
 
     /// With a space for every control character.
     static func plain(_ text: String) -> String {

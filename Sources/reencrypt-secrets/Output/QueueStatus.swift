@@ -33,7 +33,7 @@ struct QueueStatus {
             workers: picture.workers.map {
                 Worker(
                     id: $0["id"] ?? "",
-                    ageMilliseconds: picture.time - (Int64($0["last_heartbeat"] ?? "") ?? 0),
+                    ageMilliseconds: picture.time &- (Int64($0["last_heartbeat"] ?? "") ?? 0),
                     fields: without(["id", "last_heartbeat"], $0))
             })
         return String(decoding: try encoder.encode(status), as: UTF8.self)
@@ -64,9 +64,10 @@ struct QueueStatus {
         return text + WorkerTable.text(picture, most: .max)
     }
 
-    /// What a watcher wants to know at once where it changes.
+    /// What a watcher wants to know at once where it changes; a reason's numbers change all the time.
     var standing: String {
-        ["job", "state", "sweep", "paused", "throttled"].map { progress[$0] ?? "" }.joined(separator: "|")
+        ["job", "state", "sweep", "paused"].map { progress[$0] ?? "" }.joined(separator: "|")
+            + "|" + (progress["throttled"] ?? "").filter { !$0.isNumber }
     }
 
     /// How the job stands, in one line.
