@@ -1,11 +1,15 @@
 import Glibc
 
-/// What a server says, made fit for one line of a log.
-enum PrintableText {
+/// What a server says, made fit for one line of a log or a terminal.
+package enum PrintableText {
     /// At most `limit` bytes, with a space for every control character.
     static func line(_ bytes: UnsafeRawBufferPointer, limit: Int) -> String {
-        let text = String(decoding: bytes.prefix(limit), as: UTF8.self)
-        return String(
+        plain(String(decoding: bytes.prefix(limit), as: UTF8.self))
+    }
+
+    /// With a space for every character that steers a terminal or ends a line.
+    package static func plain(_ text: String) -> String {
+        String(
             String.UnicodeScalarView(
                 text.unicodeScalars.map { scalar in
                     switch scalar.properties.generalCategory {

@@ -89,7 +89,7 @@ extension QueuePicture {
                 let table = group[0], let column = group[1]
             else { return nil }
             return CensusGroup(
-                table: table, column: column, keyID: group[2], records: min(max(0, Int(value) ?? 0), 1 << 53))
+                table: table, column: column, keyID: group[2], records: QueueCounter.bounded(value))
         }.sorted { ($0.table, $0.column, $0.keyID ?? "~") < ($1.table, $1.column, $1.keyID ?? "~") }
 
         let names = try progress["tables"].flatMap {

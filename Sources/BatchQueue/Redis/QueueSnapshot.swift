@@ -23,10 +23,9 @@ package struct QueueSnapshot: Sendable {
 
     init(tick reply: [RedisReply]) throws {
         guard reply.count >= 34 else { throw RedisError(.unexpectedAnswer, "a tick was answered in part") }
-        // What somebody wrote over a counter must not overflow a sum of counters.
         func count(_ index: Int) throws -> Int {
             let number = try reply[index].integer()
-            guard (0...1 << 53).contains(number) else {
+            guard QueueCounter.range.contains(number) else {
                 throw RedisError(.unexpectedAnswer, "a counter of the queue was written over: \(number)")
             }
             return number

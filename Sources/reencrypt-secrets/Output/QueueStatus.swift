@@ -41,8 +41,7 @@ struct QueueStatus {
 
     func text() -> String {
         guard let job = progress["job"] else { return "No job on queue \(picture.queue).\n" }
-        var text = "Job \(job) on queue \(picture.queue): \(progress["state"] ?? "")"
-        if progress["paused"] == "1" { text += ", paused" }
+        var text = Self.headline(job, picture)
         if let reason = progress["throttled"] { text += ", throttled: \(reason)" }
         text +=
             "\nTarget \(progress["target_key"] ?? ""), mode \(progress["mode"] ?? ""), sweep \(progress["sweep"] ?? "")\n"
@@ -50,7 +49,7 @@ struct QueueStatus {
             "\(Quantity.grouped(progress.number("records_done"))) of \(Quantity.grouped(progress.number("records_total")))"
         text += " records handed out are done"
         if let rate = progress["records_per_second"] { text += ", \(rate)/s" }
-        if let left { text += ", \(left) left" }
+        if let left = progress.timeLeft { text += ", \(left) left" }
         text += "\n\n"
         var table = TextTable(["table", "records", "done", "failed", "pending", "leased", "delayed", "dead"])
         let columns = [
@@ -62,6 +61,13 @@ struct QueueStatus {
         }
         text += table.text(numeric: [1, 2, 3, 4, 5, 6, 7]) + "\n"
         return text + WorkerTable.text(picture, most: .max)
+    }
+
+    /// Which job it is, and its state.
+    static func headline(_ job: String, _ picture: QueuePicture) -> String {
+        let progress = QueueFields(picture.progress)
+        return "Job \(job) on queue \(picture.queue): \(progress["state"] ?? "")"
+            + (progress["paused"] == "1" ? ", paused" : "")
     }
 
     /// What a watcher wants to know at once where it changes; a reason's numbers change all the time.
@@ -78,15 +84,10 @@ struct QueueStatus {
             ", \(progress.number("records_done")) of \(progress.number("records_total")) records handed out done"
         if progress.number("records_failed") > 0 { line += ", \(progress.number("records_failed")) failed" }
         if let rate = progress["records_per_second"] { line += ", \(rate) records/s" }
-        if let left { line += ", \(left) left" }
+        if let left = progress.timeLeft { line += ", \(left) left" }
         line += ", \(picture.workers.count) workers"
         if progress["paused"] == "1" { line += ", paused" }
         if let reason = progress["throttled"] { line += ", throttled: \(reason)" }
         return line
-    }
-
-    /// Nil where nobody can tell.
-    private var left: String? {
-        progress["eta_seconds"].flatMap { Int($0) }.map { Quantity.duration(.seconds($0)) }
     }
 }

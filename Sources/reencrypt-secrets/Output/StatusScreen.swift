@@ -1,4 +1,5 @@
 import BatchQueue
+import Redis
 
 /// What `status --watch` draws on a terminal: the job and each table as a bar, the workers, the last events. No line is
 /// longer than the terminal, and there are no more than it has, so that the next picture can be drawn over it.
@@ -30,18 +31,14 @@ struct StatusScreen {
     }
 
     private func head(_ job: String) -> [String] {
-        var first = "Job \(job) on queue \(picture.queue): \(progress["state"] ?? "")"
-        if progress["paused"] == "1" { first += ", paused" }
-        var lines = [first]
+        var lines = [QueueStatus.headline(job, picture)]
         if let reason = progress["throttled"] { lines.append("Throttled: \(reason)") }
         var second = "Target \(progress["target_key"] ?? ""), mode \(progress["mode"] ?? ""),"
         second += " sweep \(progress["sweep"] ?? "")"
         if let rate = progress["records_per_second"] {
             second += " · \(Quantity.grouped(Int(rate) ?? 0)) records/s"
         }
-        if let seconds = progress["eta_seconds"].flatMap({ Int($0) }) {
-            second += " · \(Quantity.duration(.seconds(seconds))) left"
-        }
+        if let left = progress.timeLeft { second += " · \(left) left" }
         return lines + [second]
     }
 
@@ -53,7 +50,7 @@ struct StatusScreen {
             let fields = QueueFields(raw)
             let (done, total) = (fields.number("records_done"), total(fields))
             let fraction = total > 0 ? Double(done) / Double(total) : progress["state"] == "complete" ? 1 : 0
-            var tail = " \(Quantity.percent(min(1, fraction))) \(Quantity.grouped(done)) of "
+            var tail = " \(Quantity.percent(fraction)) \(Quantity.grouped(done)) of "
             tail += Quantity.grouped(total)
             for (count, word) in [
                 (fields.number("records_failed"), "failed"), (fields.number("batches_delayed"), "delayed"),
@@ -82,7 +79,7 @@ struct StatusScreen {
         let what = event.fields.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(
             separator: ", ")
         let kind = event.kind.split(separator: "_").joined(separator: " ")
-        return QueueFields.plain("  \(clock)  \(kind)" + (what.isEmpty ? "" : "  \(what)"))
+        return PrintableText.plain("  \(clock)  \(kind)" + (what.isEmpty ? "" : "  \(what)"))
     }
 
     private static func fitted(_ text: String, _ width: Int) -> String {
