@@ -5,6 +5,7 @@ import os
 import pathlib
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -48,7 +49,13 @@ class Browser:
         self.driver.find_element(By.CSS_SELECTOR, selector).send_keys(text)
 
     def wait_for(self, text, selector="body", timeout=15.0):
-        wait_until(lambda: text in self.text(selector), f"the page shows {text!r}", timeout, interval=0.1)
+        def is_shown():
+            try:
+                return text in self.text(selector)
+            except (NoSuchElementException, StaleElementReferenceException):
+                return False  # between one page and the next there is no body
+
+        wait_until(is_shown, f"the page shows {text!r}", timeout, interval=0.1)
 
     def appear(self, scheme="light", width=None, height=900):
         """Dark or light; of a phone's width where one is given."""
