@@ -172,6 +172,27 @@ def test_a_lost_job_stays_paused(queue, queue_tool, job, tables, kek_v1, kek_v2)
     assert_completed(job, queue, queue_tool, tables, kek_v1, kek_v2)
 
 
+@pytest.mark.parametrize("key", ["progress", "state", "batches", "held"])
+def test_a_single_key_is_deleted(queue, queue_tool, job, tables, kek_v1, kek_v2, key):
+    queue.wait_until_done(tables.records // 4)
+    before = queue.progress()
+    queue.redis.command("DEL", queue.key(key))
+    assert_completed(job, queue, queue_tool, tables, kek_v1, kek_v2)
+    after = queue.progress()
+    assert [after[name] for name in ("job", "started_at")] == [before[name] for name in ("job", "started_at")]
+
+
+@pytest.mark.parametrize("field, value", [("batches_pending", -5), ("batches_done", 1 << 60), ("records_rewrapped", -7)])
+def test_a_counter_is_written_over(queue, queue_tool, job, tables, kek_v1, kek_v2, field, value):
+    """By hand or by a forger: the numbers begin anew, as after a loss."""
+    queue.wait_until_done(tables.records // 4)
+    queue.redis.command("HSET", queue.key("progress"), field, value)
+    assert_completed(job, queue, queue_tool, tables, kek_v1, kek_v2)
+    after = queue.progress()
+    assert 0 <= after["batches_done"] == after["batches_total"] < 1 << 53
+    assert 0 <= after["records_rewrapped"] <= tables.records
+
+
 @pytest.mark.watchdog(150)
 def test_a_lost_set_of_leases(queue, queue_tool, tables, kek_v1):
     """The key of the leases alone is deleted, and the worker that held one is gone."""

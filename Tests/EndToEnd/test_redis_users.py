@@ -120,7 +120,6 @@ WAITING = {
     "multi": "waiting for a job, watching it",
     "exec": "waiting for a job, watching it",
     "hmget": "waiting for a job, watching it",
-    "hget": "waiting for a job, watching it",
 }
 VIEWING = {
     "time": "the age of workers",

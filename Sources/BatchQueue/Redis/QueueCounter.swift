@@ -5,6 +5,10 @@ package enum QueueCounter {
 
     /// The nearest number that may be counted with; 0 for what is no number.
     package static func bounded(_ text: String?) -> Int {
-        min(max(range.lowerBound, text.flatMap { Int($0) } ?? 0), range.upperBound)
+        bounded(text.flatMap { Int($0) } ?? 0)
+    }
+
+    static func bounded(_ number: Int) -> Int {
+        min(max(range.lowerBound, number), range.upperBound)
     }
 }

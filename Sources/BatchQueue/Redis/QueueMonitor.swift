@@ -20,28 +20,42 @@ package struct QueueMonitor: Sendable {
         package let record: String
         package let recordCode: String
         package let state: String
+        /// By Redis' clock, milliseconds since 1970; 0 where Redis does not say.
+        package let startedAt: Int
+
+        package init(id: String, record: String, recordCode: String, state: String, startedAt: Int) {
+            self.id = id
+            self.record = record
+            self.recordCode = recordCode
+            self.state = state
+            self.startedAt = startedAt
+        }
 
         /// Somebody works on it, or should.
         package var isRunning: Bool { RedisWorkerQueue.isRunning(state) }
     }
 
+    /// - Returns: nil as well where the job's progress has been lost: its leader tells it again.
     package func job() async throws -> StoredJob? {
         let (state, progress) = (queue.key("state"), queue.key("progress"))
         // Two keys at one instant: a new job's state must not be taken for the old one's.
         let answers = try await connection.perform { session in
             session.pipeline([
                 ["MULTI"], ["HMGET", .text(state), "job", "record", "record_code"],
-                ["HGET", .text(progress), "state"], ["EXEC"],
+                ["HMGET", .text(progress), "state", "started_at"], ["EXEC"],
             ])
         }
         // What could not be queued says why (no memory); EXEC would only say that something could not.
         for answer in answers { _ = try answer.get() }
         let both = try answers[3].get().elements()
-        let (stored, shown) = (try both[0].elements(), both[1])
-        guard let id = try stored[0].unlessNull?.text() else { return nil }
+        let (stored, shown) = (try both[0].elements(), try both[1].elements())
+        guard let id = try stored[0].unlessNull?.text(), let state = try shown[0].unlessNull?.text() else {
+            return nil
+        }
         return StoredJob(
             id: id, record: try stored[1].unlessNull?.text() ?? "",
-            recordCode: try stored[2].unlessNull?.text() ?? "", state: try shown.unlessNull?.text() ?? "")
+            recordCode: try stored[2].unlessNull?.text() ?? "", state: state,
+            startedAt: Int(try shown[1].unlessNull?.text() ?? "") ?? 0)
     }
 
     // MARK: Progress

@@ -17,18 +17,17 @@ package struct QueueSnapshot: Sendable {
     package let messagesRefused: Int
     package let leaseExpiries: Int
     let pushes: Int
-    /// Whether each batch that the counters name is where its state says. Scripts are atomic, so anything else
-    /// means that a key was lost.
+    /// Whether each batch that the counters name is where its state says, and every counter is one. Scripts are atomic,
+    /// so anything else means that a key was lost or written over.
     let isWhole: Bool
 
     init(tick reply: [RedisReply]) throws {
         guard reply.count >= 34 else { throw RedisError(.unexpectedAnswer, "a tick was answered in part") }
+        var areCounters = true
         func count(_ index: Int) throws -> Int {
             let number = try reply[index].integer()
-            guard QueueCounter.range.contains(number) else {
-                throw RedisError(.unexpectedAnswer, "a counter of the queue was written over: \(number)")
-            }
-            return number
+            if !QueueCounter.range.contains(number) { areCounters = false }
+            return QueueCounter.bounded(number)
         }
         job = try reply[1].text()
         generation = try reply[2].text()
@@ -60,10 +59,11 @@ package struct QueueSnapshot: Sendable {
         progress.splits = try count(25)
         self.progress = progress
         pushes = try count(29)
-        isWhole =
+        let addUp =
             try count(30) == progress.batchesOutstanding
             && count(31) == progress.batchesLeased
             && count(32) == progress.batchesDelayed
             && count(33) == progress.batchesLeased + progress.batchesDelayed
+        isWhole = addUp && areCounters
     }
 }

@@ -18,7 +18,8 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
     private var sweep = 0
     private var cursorReached: EnumerationCursor?
     private var openingRecords = 0
-    private var startedAt = ""
+    /// By Redis' clock, milliseconds since 1970; empty until the job was seen on the queue.
+    package private(set) var startedAt = ""
     private var isPaused = false
     private var highest = Mark()
     private var rate: Double?
@@ -165,7 +166,8 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
             do {
                 guard await stillLeads() else { throw LeadershipTaken() }
                 let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
-                if try reply[0].text() != job.id { try await beginJob() }
+                // Without its state the job's progress is gone.
+                if try reply[0].text() != job.id || reply[8].text().isEmpty { try await beginJob() }
                 return
             } catch is GenerationLost {
                 // Lost again between the two.

@@ -178,9 +178,13 @@ local function release_due()
   end
 end
 
--- The zeroes of a sweep: what failed leaves the counters, since it is handed out again.
+-- The zeroes of a sweep: what failed leaves the counters, since it is handed out again. What was written over and is no
+-- counter any more begins at zero.
 local function reset_counters(key)
-  local get = function(field) return tonumber(redis.call('HGET', key, field) or '0') or 0 end
+  local get = function(field)
+    local n = tonumber(redis.call('HGET', key, field) or '0') or 0
+    return n >= 0 and n <= 2 ^ 53 and n or 0
+  end
   local done = get('records_rewrapped') + get('records_superseded')
   local batches_done = get('batches_done')
   redis.call('HSET', key, 'records_failed', 0, 'failures_total', 0, 'records_done', int(done),
