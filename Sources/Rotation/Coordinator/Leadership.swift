@@ -28,7 +28,7 @@ package actor Leadership {
     /// How long locks are tried for that a lost connection of our own may still hold.
     private static let retakeLimit: Duration = .seconds(45)
     /// A gap in which somebody else could have led, and ended, another job: longer ones are not bridged.
-    private static let longestGap: Duration = .seconds(30)
+    package static let longestGap: Duration = .seconds(30)
     /// How long a new job waits for earlier transactions of workers; stuck ones are ended after 15 s.
     private static let gateLimit: Duration = .seconds(60)
 
@@ -53,11 +53,13 @@ package actor Leadership {
     /// - Throws: `tableIsLed` where another job leads one of the tables; `queueIsLed` where another
     ///   coordinator leads the queue.
     package func acquire() async throws {
-        guard let refusal = try await tryAcquire() else {
-            try await passGates()
-            return
+        switch try await tryAcquire() {
+        case .taken(let pid):
+            heldBy = pid
+            lastProven = .now
+        case .refused(let refusal): throw refusal
         }
-        throw refusal
+        try await passGates()
     }
 
     /// Keeps the lead while `body` runs.
@@ -107,10 +109,16 @@ package actor Leadership {
                         "lost the lead: this process was away from the database for \(gap.components.seconds) s, in "
                             + "which another job may have run. Nothing is lost; run it again")
                 }
-                guard let refusal = try await tryAcquire() else {
+                let refusal: RotationError
+                switch try await tryAcquire() {
+                case .taken(let pid):
                     logger.warning("The leader's locks were lost and have been taken again")
+                    // Until then they prove nothing: another job may have come and gone since they were lost.
                     try await onRetake?()
+                    heldBy = pid
+                    lastProven = .now
                     return
+                case .refused(let reason): refusal = reason
                 }
                 if try await isHeldByLostSession() { lastProven = .now }
                 if ContinuousClock.now - start > Self.retakeLimit {
@@ -144,8 +152,15 @@ package actor Leadership {
 
     // MARK: Locks
 
-    /// Nil where everything was taken; else why not, and nothing is held.
-    private func tryAcquire() async throws -> RotationError? {
+    private enum Attempt {
+        /// Everything was taken, by the session of this server process.
+        case taken(pid: Int)
+        /// Nothing is held.
+        case refused(RotationError)
+    }
+
+    /// Leaves nobody's word for the lead: `heldBy` is nil afterwards.
+    private func tryAcquire() async throws -> Attempt {
         let locks: [(lock: AdvisoryLock, table: EncryptedTable?)] =
             (queueLock.map { [($0, nil)] } ?? []) + plan.tables.map { (.table($0.lockOID), $0) }
             + [(plan.jobLock, nil)]
@@ -174,9 +189,8 @@ package actor Leadership {
             return (session.backendPID, nil)
         }
         if refusal == nil { lostPID = nil } else if let heldBy { lostPID = heldBy }
-        heldBy = refusal == nil ? pid : nil
-        if refusal == nil { lastProven = .now }
-        return refusal
+        heldBy = nil
+        return refusal.map(Attempt.refused) ?? .taken(pid: pid)
     }
 
     /// Workers that wait for a leader hold the job's lock for the moment of their probe: it is tried again for as

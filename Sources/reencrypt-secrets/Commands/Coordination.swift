@@ -41,29 +41,33 @@ struct Coordination {
         metrics.waitsForTheLead()
         health.expect(.queue, within: Self.queueSilence)
         defer { health.stop() }
-        var watched: String?
-        var hasLed = false
-        var first: String?
-        var isFirstLook = true
+        var follower = QueueFollower()
         var isWaiting = false
         while !Task.isCancelled {
             do {
+                let asked = ContinuousClock.now
                 let stored = try await monitor.job()
                 health.succeeded(.queue)
-                if isFirstLook { first = stored?.id }
-                if let end = end(
-                    stored, watched: watched, first: first, isFirstLook: isFirstLook, hasLed: hasLed)
-                {
-                    return end
+                switch follower.look(stored, at: asked, isOurs: isOurs) {
+                case .lead: break
+                case .ended(let job): return ended(job)
+                case .movedOn:
+                    logger.warning(
+                        "The queue has moved on to another job while this process waited; nothing more to do here"
+                    )
+                    return ExitStatus.incomplete
                 }
-                isFirstLook = false
-                let record = try record(stored, preparation)
-                if let stored, stored.isRunning { watched = stored.id }
                 let launches = stored.map { !$0.isRunning } ?? true
-                return try await lead(record, launches: launches, preparation, trouble) {
-                    watched = record.job
-                    hasLed = true
+                let record = try record(stored, preparation)
+                return try await lead(record, launches: launches, preparation, trouble, &follower)
+            } catch is TooLateToLead {
+                if follower.hasLostData {
+                    logger.warning(
+                        "The queue has lost its job, and this process was away for so long that another one may have run; nothing more to do here. Nothing is lost: if this rotation is still wanted, start the coordinator again"
+                    )
+                    return ExitStatus.incomplete
                 }
+                continue
             } catch let error as RotationError
                 where error.code == .queueIsLed || error.code == .leadershipLost
             {
@@ -72,7 +76,8 @@ struct Coordination {
                 }
                 isWaiting = true
             } catch is LeadershipTaken {
-                logger.warning("Another coordinator has taken the queue; waiting")
+                logger.warning(
+                    "Redis does not name this coordinator as the leader any more; waiting for the lead")
                 isWaiting = true
             } catch let error as RedisError where error.isRetriable {
                 trouble.log(error)
@@ -86,20 +91,8 @@ struct Coordination {
         return nil
     }
 
-    /// The end of a job that this process led or waited for, if it has come; a process that was away must not launch
-    /// another one in its place.
-    private func end(
-        _ stored: QueueMonitor.StoredJob?, watched: String?, first: String?, isFirstLook: Bool, hasLed: Bool
-    ) -> ExitCode? {
-        if isFirstLook { return nil }
-        if let stored, stored.isRunning, !hasLed || stored.id == watched { return nil }
-        if let stored, stored.id == watched { return ended(stored) }
-        if !hasLed, stored?.id == first { return nil }
-        if let stored, !hasLed, isOurs(stored) { return ended(stored) }
-        logger.warning(
-            "The queue has moved on to another job while this process waited; nothing more to do here")
-        return ExitStatus.incomplete
-    }
+    /// The locks were taken so long after the last look that another job may have run, and ended, between.
+    private struct TooLateToLead: Error {}
 
     /// Whether a job has the target that this process would lead to.
     private func isOurs(_ job: QueueMonitor.StoredJob) -> Bool {
@@ -146,10 +139,11 @@ struct Coordination {
 
     /// - Parameters:
     ///   - launches: the job is a new one.
-    ///   - onLead: called once the queue is the job's.
+    ///   - follower: is told of a lead that was held and lost.
+    /// - Throws: `TooLateToLead`; `LeadershipTaken`; what the rotation throws.
     private func lead(
         _ record: JobRecord, launches: Bool, _ preparation: DatabasePreparation, _ trouble: QueueTrouble,
-        onLead: () -> Void
+        _ follower: inout QueueFollower
     ) async throws -> ExitCode? {
         let plan = JobPlan(
             keyring: settings.keyring, mode: mode, tables: preparation.tables,
@@ -176,22 +170,30 @@ struct Coordination {
             health.forget(.lead)
             lead.end { metrics.waitsForTheLead() }
         }
+        var hasLed = false
+        var hasBegun = false
         do {
             try await leadership.acquire()
+            hasLed = true
+            if follower.isTooLate(await leadership.lastProven) { throw TooLateToLead() }
             health.expect(.lead, within: Self.leadSilence)
             lead.begin { metrics.leads() }
-            let code = try await run(record, plan, leadership, coordinatorQueue, preparation, onLead)
+            let code = try await run(record, plan, leadership, coordinatorQueue, preparation) {
+                hasBegun = true
+            }
             await leadership.release()
             return code
         } catch {
             await leadership.release()
+            if hasBegun { follower.began(record.job, at: Int(await coordinatorQueue.startedAt)) }
+            if hasLed, !(error is TooLateToLead) { follower.led(until: await leadership.lastProven) }
             throw error
         }
     }
 
     private func run(
         _ record: JobRecord, _ plan: JobPlan, _ leadership: Leadership,
-        _ coordinatorQueue: RedisCoordinatorQueue, _ preparation: DatabasePreparation, _ onLead: () -> Void
+        _ coordinatorQueue: RedisCoordinatorQueue, _ preparation: DatabasePreparation, onBegin: () -> Void
     ) async throws -> ExitCode? {
         let output = ProgressOutput(logger)
         let coordinator = Coordinator(
@@ -201,7 +203,7 @@ struct Coordination {
         // The census of a large table outlasts the silence after which the server takes the lead away.
         let before = try await leadership.holding { try await coordinator.open() }
         let resumes = try await coordinatorQueue.open()
-        onLead()
+        onBegin()
         logger.info(
             resumes ? "Taking up the unfinished job" : "Leading a new job",
             metadata: [

@@ -50,29 +50,35 @@ struct QueueWork {
         metrics.works(withLanes: lanes)
         health.expect(.queue, within: Self.queueSilence)
         defer { health.stop() }
-        var last: String?
-        var first: String?
+        var last: QueueMonitor.StoredJob?
         var isFirstLook = true
         while !Task.isCancelled {
             do {
                 let job = try await monitor.job()
                 health.succeeded(.queue)
+                let isFirst = isFirstLook
+                isFirstLook = false
                 if let job {
                     if job.isRunning {
-                        if last != job.id { logger.info("Working on job", metadata: ["job": "\(job.id)"]) }
-                        last = job.id
+                        if last?.id != job.id {
+                            logger.info("Working on job", metadata: ["job": "\(job.id)"])
+                        }
+                        last = job
                         try await work(on: job, preparation, trouble)
                         if Task.isCancelled { return nil }
                         continue
                     }
-                    // A job that came and went between two looks has ended as well.
-                    if isFirstLook { first = job.id }
-                    if exitsWhenDone, last == job.id || first != job.id {
+                    // What was over when this worker came is not what it came for.
+                    if isFirst { last = job }
+                    // A job that came and went between two looks has ended as well; one that began earlier is what
+                    // an older snapshot of Redis shows.
+                    let hasEnded =
+                        last.map { $0.id == job.id && $0.isRunning || $0.startedAt < job.startedAt } ?? true
+                    if exitsWhenDone, hasEnded {
                         logger.info("The job has ended: \(job.state)", metadata: ["job": "\(job.id)"])
                         return job.state == "complete" ? .success : ExitStatus.incomplete
                     }
                 }
-                isFirstLook = false
             } catch let error as RedisError where error.isRetriable {
                 trouble.log(error)
             } catch is CancellationError {

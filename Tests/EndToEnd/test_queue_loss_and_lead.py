@@ -1,0 +1,137 @@
+"""Redis loses its data in the moment in which the lead is lost, or while a spare coordinator looks: one of the
+coordinators goes on, and none goes away for good. But one that was away for long launches nothing."""
+
+import signal
+import time
+
+import pytest
+
+from queue_fixtures import *  # noqa: F403
+from secrets_table import SecretsTable
+from waiting import wait_until
+
+SMALL = ("--batch-size", 10)
+# A look of a waiting coordinator is 2 to 3 s from the last one.
+LOOKS = 5
+# QueueFollower.longestGap, in seconds.
+LONGEST_GAP = 30
+
+
+@pytest.fixture
+def leader(queue, queue_tool, tables):
+    """A coordinator whose job is in its middle, with two workers."""
+    leader = queue_tool.coordinator(*SMALL)
+    for _ in range(2):
+        queue_tool.worker("--concurrency", 1)
+    queue.wait_until_done(tables.records // 8)
+    return leader
+
+
+@pytest.fixture
+def spare(leader, queue_tool):
+    spare = queue_tool.coordinator(*SMALL)
+    wait_until(lambda: "Waiting for the lead" in spare.stderr_so_far(), "the spare waits")
+    return spare
+
+
+def end_leaders(database):
+    database.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name LIKE 'reencrypt-secrets leader%%'", ()
+    )  # fmt: skip
+
+
+def assert_completed(queue, tables, kek_v1, kek_v2):
+    assert tables.count_under(kek_v1) == 0, "a false 'complete'"
+    assert queue.progress()["state"] == "complete"
+    tables.assert_opens_with(kek_v2)
+
+
+@pytest.mark.watchdog(120)
+@pytest.mark.parametrize("lost", ["everything", "progress"])
+def test_a_spare_coordinator_looks_at_an_emptied_queue(queue, leader, spare, tables, kek_v1, kek_v2, lost):
+    leader.send(signal.SIGSTOP)
+    if lost == "everything":
+        queue.redis.command("FLUSHALL")
+    else:
+        queue.redis.command("DEL", queue.key("progress"))
+    time.sleep(LOOKS)
+    assert spare.is_running(), spare.wait()
+    leader.send(signal.SIGCONT)
+    leader.wait(90).expect(0)
+    spare.wait(20).expect(0)
+    assert_completed(queue, tables, kek_v1, kek_v2)
+
+
+@pytest.mark.watchdog(120)
+def test_the_leader_and_the_data_are_lost_at_once(queue, leader, spare, tables, kek_v1, kek_v2):
+    leader.kill()
+    queue.redis.command("FLUSHALL")
+    spare.wait(90).expect(0)
+    assert_completed(queue, tables, kek_v1, kek_v2)
+
+
+@pytest.mark.watchdog(120)
+def test_the_lead_and_the_data_are_lost_at_once(database, queue, leader, tables, kek_v1, kek_v2):
+    """The only coordinator: nobody else is there to go on."""
+    queue.redis.command("FLUSHALL")
+    end_leaders(database)
+    leader.wait(90).expect(0)
+    assert_completed(queue, tables, kek_v1, kek_v2)
+
+
+@pytest.mark.watchdog(120)
+def test_the_lead_is_lost_and_an_older_snapshot_comes_back(
+    database, redis_server, queue, queue_tool, back, tables, kek_v1, kek_v2
+):
+    """Redis shows an earlier job that was completed: neither coordinators nor workers take its end for that of theirs."""
+    hands = [back.worker("--concurrency", 1) for _ in range(2)]
+    back.coordinator("--batch-size", 500).wait(60).expect(0)  # nothing to do: all is under kek-v1
+    queue.redis.command("SAVE")
+    for hand in hands:
+        hand.kill()
+    leader, spare = queue_tool.coordinator(*SMALL), queue_tool.coordinator(*SMALL)
+    queue.wait_for_state("enumerating", "draining")
+    hands = [queue_tool.worker("--concurrency", 1, "--exit-when-done") for _ in range(2)]
+    queue.wait_until_done(tables.records // 8)
+    for one in (leader, spare):
+        one.send(signal.SIGSTOP)
+    redis_server.stop(immediate=True)
+    redis_server.start()
+    end_leaders(database)
+    assert queue.progress()["state"] == "complete", "the snapshot is not of the earlier job"
+    time.sleep(LOOKS)
+    for one in (leader, spare):
+        one.send(signal.SIGCONT)
+    for one in (leader, spare, *hands):
+        one.wait(90).expect(0)
+    assert_completed(queue, tables, kek_v1, kek_v2)
+
+
+@pytest.mark.watchdog(200)
+def test_one_that_was_away_for_long_launches_nothing_on_an_emptied_queue(
+    database, queue, queue_tool, back, kek_v1, kek_v2
+):
+    """Its job was completed by another, rolled back, and Redis has forgotten all of it."""
+    table = SecretsTable(database).create().fill(kek_v1, range(1_000))
+    for one in (queue_tool, back):
+        one.tool.write_catalog(table)
+    frozen = queue_tool.coordinator("--batch-size", 50)
+    queue.wait_for_state("draining")
+    frozen.send(signal.SIGSTOP)
+    since = time.monotonic()
+    end_leaders(database)
+    for tool in (queue_tool, back):
+        coordinator, worker = tool.coordinator("--batch-size", 50), tool.worker("--exit-when-done")
+        coordinator.wait(60).expect(0)
+        worker.wait(20).expect(0)
+    assert table.count_under(kek_v1) == 1_000
+    queue.redis.command("FLUSHALL")
+    time.sleep(max(0, since + LONGEST_GAP + 2 - time.monotonic()))
+    versions = table.versions()
+    queue_tool.worker()
+    frozen.send(signal.SIGCONT)
+    outcome = frozen.wait(40).expect(2)
+    assert any("start the coordinator again" in message for message in outcome.messages), outcome
+    assert table.versions() == versions
+    assert queue.progress() == {}
