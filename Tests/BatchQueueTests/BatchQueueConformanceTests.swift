@@ -3,7 +3,8 @@ import Redis
 import Testing
 
 /// What holds of every queue, whatever keeps its state. One suite for both implementations.
-@Suite struct BatchQueueConformanceTests {
+/// A queue that loses a batch keeps a test waiting for it.
+@Suite(.timeLimit(.minutes(2))) struct BatchQueueConformanceTests {
     @Test(arguments: QueueUnderTest.Kind.available) func countsEachBatchOnce(kind: QueueUnderTest.Kind)
         async throws
     {

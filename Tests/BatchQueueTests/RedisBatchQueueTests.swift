@@ -3,7 +3,9 @@ import Redis
 import Testing
 
 /// What only the queue on Redis has: leases that run out, forged messages, lost data, changing leaders.
-@Suite(.enabled(if: QueueUnderTest.redisURL != nil, "needs REENCRYPT_TEST_REDIS_URL, a private Redis"))
+@Suite(
+    .enabled(if: QueueUnderTest.redisURL != nil, "needs REENCRYPT_TEST_REDIS_URL, a private Redis"),
+    .timeLimit(.minutes(2)))
 struct RedisBatchQueueTests {
     @Test func aReportAfterItsLeaseWasReapedCountsAndVoidsTheRedelivery() async throws {
         let queue = try await RedisQueueUnderTest.make()
