@@ -18,6 +18,8 @@ WARM_UP_SECONDS = 20
 JUDGED_SECONDS = 60
 ALLOWED_GROWTH_MEBIBYTES = 24
 ALLOWED_MEBIBYTES = 200
+# In the warnings of a coordinator that ends because it takes the queue for somebody else's.
+GIVEN_UP = "moved on to another job"
 
 
 # Loaded before any fork: little may be done between fork and exec in a process of many threads.
@@ -150,6 +152,9 @@ class Supervisor:
         self.findings.say(f"{role.name} (pid {role.process.pid}) ended with {code} after {lived:.1f} s")
         if -code in CRASH_SIGNALS:
             self.findings.violation("crash", f"{role.name} ended by signal {-code}\n{role.log_tail()}")
+        if code == 2 and GIVEN_UP in role.log_tail():
+            # Started again it would go on, so that nothing else here would show it.
+            self.findings.violation("end", f"{role.name} has left the queue's job to others\n{role.log_tail()}")
         delay = RESTART_AFTER_REFUSAL_SECONDS if code == 1 else RESTART_SECONDS
         forget_fake_clock(role.process.pid)
         role.process = None
