@@ -239,6 +239,33 @@ def test_the_reason_of_a_throttle(queue, queue_tool, table):
     assert len([1 for name, _ in leader.values() if name == "throttled"]) == 10
 
 
+def test_a_run_shows_both(database, tool, kek_v1, kek_v2):
+    """Coordinator and worker of a rotation in one process, without a queue."""
+    table = SecretsTable(database).create().fill(kek_v1, range(2_000))
+    tool.write_catalog(table)
+    application = database.connect("application")
+    application.cursor().execute(f"SELECT FROM {table.sql_name} WHERE id = {LOCKED} FOR UPDATE")
+    run = Measured(tool.start_run("--batch-size", 20, *LISTEN))
+    rewrapped = f'table="{table.name}",outcome="rewrapped"'
+    run.wait_for("records_total", rewrapped, 1_999, 30)
+    run.wait_for("batches", 'state="done"', lambda value: value >= 99)
+    values = run.values()
+    assert values["leading", ""] == 1
+    assert values["remaining_records", f'table="{table.name}"'] == 2_000
+    assert values["lanes", ""] == 2
+    assert 0 < values["crypto_seconds_sum", ""] < values["batch_seconds_sum", ""]
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'reencrypt-secrets leader'"
+    )
+    lost = "reencrypt_coordinator_connection_errors_total", 'server="postgres"'
+    wait_until(lambda: checked(run.text())[lost] > 0, "the lost lead is counted", 30, interval=0.1)
+    application.rollback()
+    run.process.wait().expect(0)
+    table.assert_opens_with(kek_v2)
+    tool.run("--dry-run", *LISTEN).expect_refusal("--metrics-listen", exit_codes=(64,))
+
+
 def test_labels_are_bounded_and_nothing_is_secret(measured, table, kek_v1, kek_v2):
     leader, workers, _ = measured
     known = {

@@ -13,27 +13,40 @@ package final class SingleProcessRotation: Sendable {
     private let logger: Logger
     private let queue: InMemoryBatchQueue
     private let coordinator: Coordinator
+    private let metrics: RotationMetrics
+
+    /// Between two looks at the queue for metrics.
+    private static let watchingPause: Duration = .seconds(1)
 
     /// - Parameter lanes: database connections that rewrap.
     package init(
         _ plan: JobPlan, settings: ConnectionSettings, lanes: Int, options: Coordinator.Options,
-        observer: any RotationObserver, logger: Logger
+        observer: any RotationObserver, logger: Logger, metrics: RotationMetrics = .none
     ) throws {
+        self.metrics = metrics
         self.plan = plan
         self.settings = settings
         self.lanes = lanes
         self.logger = logger
         queue = InMemoryBatchQueue(failures: try FailureSpool()) { observer.failed($0) }
         coordinator = Coordinator(
-            plan, queue: queue, settings: settings, options: options, observer: observer, logger: logger)
+            plan, queue: queue, settings: settings, options: options, observer: observer, logger: logger,
+            metrics: metrics.coordinator)
     }
 
     /// Runs the job to its end.
     /// - Throws: `RotationError` where it could not run at all; nothing has been changed then.
     package func run() async throws -> RotationResult {
-        let leadership = Leadership(plan, settings.named("reencrypt-secrets leader"), logger)
+        metrics.coordinator.waitsForTheLead()
+        metrics.worker.works(withLanes: lanes)
+        let leadership = Leadership(
+            plan, settings.named("reencrypt-secrets leader"), logger,
+            errors: metrics.coordinator.connectionErrors)
+        let watching = Task { await watch() }
+        defer { watching.cancel() }
         do {
             try await leadership.acquire()
+            metrics.coordinator.leads()
             // The census of a large table outlasts the silence after which the server takes the lead away.
             let before = try await leadership.holding { try await self.coordinator.open() }
             let result = try await withThrowingTaskGroup(of: RotationResult?.self) { group in
@@ -63,9 +76,21 @@ package final class SingleProcessRotation: Sendable {
     private func work() async throws -> RotationResult? {
         let worker = Worker(
             plan, queue: queue, settings: settings.named("reencrypt-secrets worker"), lanes: lanes,
-            logger: logger)
+            logger: logger, metrics: metrics.worker)
         try await worker.run()
         return nil
+    }
+
+    private func watch() async {
+        var observer = QueueObserver(metrics.coordinator, ofNewJob: true)
+        while !Task.isCancelled {
+            observer.observe(await queue.progress(), isPaused: false, leaseExpiries: 0)
+            do {
+                try await Task.sleep(for: Self.watchingPause)
+            } catch {
+                return
+            }
+        }
     }
 
     /// The coordinator's result, with what was counted once the lanes had ended; or, where the worker or the

@@ -56,7 +56,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
                 environment, catalog, applicationName: "reencrypt-secrets coordinator", expectCheckValue)
             settings.log(to: logger)
             let tables = settings.file.entries.map(\.name)
-            let registry = listening.keepMetrics(CoordinatorMetrics.descriptions(tables: tables))
+            let registry = listening.metrics.keepMetrics(CoordinatorMetrics.descriptions(tables: tables))
             let coordination = Coordination(
                 settings: settings, redis: redis, queue: queue.queue, mode: mode,
                 options: Coordinator.Options(

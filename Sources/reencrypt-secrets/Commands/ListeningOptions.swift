@@ -6,16 +6,10 @@ import Logging
 import Metrics
 import Rotation
 
-/// `--health-listen` and `--metrics-listen`, and the servers behind them.
-struct ListeningOptions: ParsableArguments {
+/// `--metrics-listen`.
+struct MetricsOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp(
-            "Answer GET /live and GET /ready here: 200, or 503 and the reason.", valueName: "address:port"))
-    var healthListen: ListenAddress?
-
-    @Option(
-        help: ArgumentHelp(
-            "Answer GET /metrics here, for Prometheus; may be the same address.", valueName: "address:port"))
+        help: ArgumentHelp("Answer GET /metrics here, for Prometheus.", valueName: "address:port"))
     var metricsListen: ListenAddress?
 
     /// Makes whatever this process counts go to where /metrics shows it; to nowhere where nobody may ask. Once a
@@ -27,10 +21,44 @@ struct ListeningOptions: ParsableArguments {
         return registry
     }
 
+    /// Runs `body`, and beside it a server for what is asked for.
+    /// - Throws: as `ListeningOptions.serving`.
+    func serving<R: Sendable>(
+        _ registry: PrometheusRegistry?, _ logger: Logger, _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await Listening(healthAddress: nil, metricsAddress: metricsListen).serving(
+            nil, registry, logger, body)
+    }
+}
+
+/// `--health-listen` and `--metrics-listen`.
+struct ListeningOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Answer GET /live and GET /ready here: 200, or 503 and the reason. May be the same address.",
+            valueName: "address:port"))
+    var healthListen: ListenAddress?
+
+    @OptionGroup var metrics: MetricsOptions
+
     /// Runs `body`, and beside it a server for what is asked for, or two where the addresses differ.
     /// - Throws: the body's error; `HTTPServiceError` where a server cannot listen, which ends the body.
     func serving<R: Sendable>(
         _ health: HealthMonitor, _ registry: PrometheusRegistry?, _ logger: Logger,
+        _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await Listening(healthAddress: healthListen, metricsAddress: metrics.metricsListen).serving(
+            health, registry, logger, body)
+    }
+}
+
+/// The servers behind the options.
+private struct Listening {
+    let healthAddress: ListenAddress?
+    let metricsAddress: ListenAddress?
+
+    func serving<R: Sendable>(
+        _ health: HealthMonitor?, _ registry: PrometheusRegistry?, _ logger: Logger,
         _ body: @escaping @Sendable () async throws -> R
     ) async throws -> R {
         let services = services(health, registry, logger)
@@ -58,24 +86,24 @@ struct ListeningOptions: ParsableArguments {
     }
 
     private func services(
-        _ health: HealthMonitor, _ registry: PrometheusRegistry?, _ logger: Logger
+        _ health: HealthMonitor?, _ registry: PrometheusRegistry?, _ logger: Logger
     ) -> [HTTPService] {
         var addresses: [ListenAddress] = []
-        for address in [healthListen, metricsListen] {
+        for address in [healthAddress, metricsAddress] {
             if let address, !addresses.contains(address) { addresses.append(address) }
         }
         return addresses.map { address in
             var paths: [String] = []
-            if address == healthListen { paths += ["/live", "/ready"] }
-            if address == metricsListen { paths.append("/metrics") }
+            if address == healthAddress { paths += ["/live", "/ready"] }
+            if address == metricsAddress { paths.append("/metrics") }
             var logger = logger
             logger[metadataKey: "paths"] = "\(paths.joined(separator: " "))"
             return HTTPService(address, logger: logger) { router in
-                if address == healthListen {
+                if address == healthAddress, let health {
                     router.get("live") { _, _ in HealthAnswer.response(health.liveness) }
                     router.get("ready") { _, _ in HealthAnswer.response(health.readiness) }
                 }
-                if address == metricsListen, let registry {
+                if address == metricsAddress, let registry {
                     router.get("metrics") { _, _ in MetricsAnswer.response(registry.text) }
                 }
             }

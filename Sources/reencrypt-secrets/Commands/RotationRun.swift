@@ -4,6 +4,7 @@ import Catalog
 import Envelope
 import Glibc
 import Logging
+import Metrics
 import Postgres
 import Rotation
 import Synchronization
@@ -20,17 +21,24 @@ struct RotationRun {
     // MARK: Rotation
 
     func rotate(
-        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, lanes: Int, _ options: Coordinator.Options
+        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, lanes: Int, _ options: Coordinator.Options,
+        _ listening: MetricsOptions
     ) async throws {
+        let tables = file.entries.map(\.name)
+        let registry = listening.keepMetrics(RotationMetrics.descriptions(tables: tables))
         let start = Moment()
         let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: false)
         let output = ProgressOutput(logger)
         let rotation = try SingleProcessRotation(
-            plan, settings: settings, lanes: lanes, options: options, observer: output, logger: logger)
+            plan, settings: settings, lanes: lanes, options: options, observer: output, logger: logger,
+            metrics: RotationMetrics(tables: tables, factory: MetricsSystem.factory))
         let result: RotationResult
         let signal: Int32?
         do {
-            (result, signal) = try await StopSignals.run(logger) { try await rotation.run() }
+            let logger = logger
+            (result, signal) = try await StopSignals.run(logger) {
+                try await listening.serving(registry, logger) { try await rotation.run() }
+            }
         } catch {
             output.finish()
             try refuse(error, start, database, dryRun: false)

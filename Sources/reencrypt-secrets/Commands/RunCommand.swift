@@ -49,6 +49,7 @@ struct RunCommand: AsyncParsableCommand {
     var report: String?
 
     @OptionGroup(title: "Room for the application") var pace: PaceOptions
+    @OptionGroup var metrics: MetricsOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
 
@@ -58,6 +59,10 @@ struct RunCommand: AsyncParsableCommand {
         }
         if let concurrency, !(1...256).contains(concurrency) {
             throw ValidationError("--concurrency takes 1 to 256 connections.")
+        }
+        if dryRun, metrics.metricsListen != nil {
+            throw ValidationError(
+                "--metrics-listen shows a rotation; a dry run has none to show. Leave one of both out.")
         }
     }
 
@@ -87,7 +92,8 @@ struct RunCommand: AsyncParsableCommand {
                     settings.file, expected, lanes: concurrency ?? pace.profile.lanes,
                     Coordinator.Options(
                         batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order,
-                        profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent))
+                        profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent),
+                    metrics)
             }
         }
     }

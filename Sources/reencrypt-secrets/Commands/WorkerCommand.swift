@@ -44,7 +44,7 @@ struct WorkerCommand: AsyncParsableCommand {
                 environment, catalog, applicationName: "reencrypt-secrets worker", [])
             settings.log(to: logger)
             let tables = settings.file.entries.map(\.name)
-            let registry = listening.keepMetrics(WorkerMetrics.descriptions(tables: tables))
+            let registry = listening.metrics.keepMetrics(WorkerMetrics.descriptions(tables: tables))
             let work = QueueWork(
                 settings: settings, redis: redis, queue: queue.queue, lanes: concurrency,
                 exitsWhenDone: exitWhenDone, logger: logger,
