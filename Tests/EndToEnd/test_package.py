@@ -84,12 +84,28 @@ def test_what_is_installed(root):
         "usr/share/fish/vendor_completions.d/reencrypt-secrets.fish",
         "usr/share/man/man1/reencrypt-secrets.verify.1.gz",
         "usr/share/doc/reencrypt-secrets/examples/encrypted-tables.yaml",
+        "usr/share/doc/reencrypt-secrets/docs/runbook.md",
+        "usr/share/doc/reencrypt-secrets/deploy/sql/roles.sql",
         "usr/lib/systemd/system/reencrypt-worker@.service",
     ):
         # minbase leaves out documents where dpkg is told so; the files' list knows them all the same.
         assert "/" + path in run("chroot", root, "dpkg", "-L", "reencrypt-secrets").splitlines(), path
     unit = (root / "usr/lib/systemd/system/reencrypt-worker@.service").read_text()
     assert "/usr/local" not in unit and "ExecStart=/usr/bin/reencrypt-secrets worker" in unit
+
+
+def test_links_between_documents_hold(root, tmp_path):
+    run("dpkg-deb", "-x", str(root / "tmp/tool.deb"), str(tmp_path))
+    documents = tmp_path / "usr/share/doc/reencrypt-secrets"
+    followed = 0
+    for document in documents.rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            target = (document.parent / link).resolve()
+            # Tests and sources are in the repository alone.
+            if target.relative_to(documents.resolve()).parts[0] in ("docs", "deploy", "README.md", "CHANGELOG.md"):
+                assert target.exists(), f"{document.name}: {link}"
+                followed += 1
+    assert followed > 50
 
 
 def test_the_size_is_what_the_readme_says(root):
