@@ -172,6 +172,21 @@ def test_a_lost_job_stays_paused(queue, queue_tool, job, tables, kek_v1, kek_v2)
     assert_completed(job, queue, queue_tool, tables, kek_v1, kek_v2)
 
 
+def test_progress_is_deleted_before_anything_is_handed_out(queue, queue_tool, tables, kek_v1, kek_v2):
+    """Nothing is outstanding then, so that nothing is missed but the job itself."""
+    deleted = []
+
+    def delete(request):
+        if request.name == "enqueue" and not deleted:
+            deleted.append(queue.redis.command("DEL", queue.key("progress")))
+
+    with RespProxy(queue.server.port, delete) as proxy:
+        coordinator = queue_tool.coordinator(*SMALL, redis_port=proxy.port)
+        hands = [queue_tool.worker("--exit-when-done")]
+        assert_completed((coordinator, hands), queue, queue_tool, tables, kek_v1, kek_v2)
+    assert deleted
+
+
 @pytest.mark.parametrize("key", ["progress", "state", "batches", "held"])
 def test_a_single_key_is_deleted(queue, queue_tool, job, tables, kek_v1, kek_v2, key):
     queue.wait_until_done(tables.records // 4)
@@ -182,11 +197,22 @@ def test_a_single_key_is_deleted(queue, queue_tool, job, tables, kek_v1, kek_v2,
     assert [after[name] for name in ("job", "started_at")] == [before[name] for name in ("job", "started_at")]
 
 
-@pytest.mark.parametrize("field, value", [("batches_pending", -5), ("batches_done", 1 << 60), ("records_rewrapped", -7)])
-def test_a_counter_is_written_over(queue, queue_tool, job, tables, kek_v1, kek_v2, field, value):
+@pytest.mark.parametrize(
+    "key, field, value",
+    [
+        ("progress", "batches_pending", -5),
+        ("progress", "batches_done", 1 << 60),
+        ("progress", "records_rewrapped", -7),
+        ("progress", "sweep", "many"),
+        ("state", "cost_rows", -1),
+        ("state", "next_sequence", -100),
+        ("state", "lease_expiries", "9" * 30),
+    ],
+)
+def test_a_counter_is_written_over(queue, queue_tool, job, tables, kek_v1, kek_v2, key, field, value):
     """By hand or by a forger: the numbers begin anew, as after a loss."""
     queue.wait_until_done(tables.records // 4)
-    queue.redis.command("HSET", queue.key("progress"), field, value)
+    queue.redis.command("HSET", queue.key(key), field, value)
     assert_completed(job, queue, queue_tool, tables, kek_v1, kek_v2)
     after = queue.progress()
     assert 0 <= after["batches_done"] == after["batches_total"] < 1 << 53

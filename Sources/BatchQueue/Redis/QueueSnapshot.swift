@@ -25,9 +25,17 @@ package struct QueueSnapshot: Sendable {
         guard reply.count >= 34 else { throw RedisError(.unexpectedAnswer, "a tick was answered in part") }
         var areCounters = true
         func count(_ index: Int) throws -> Int {
-            let number = try reply[index].integer()
-            if !QueueCounter.range.contains(number) { areCounters = false }
-            return QueueCounter.bounded(number)
+            let number: Int?
+            if case .integer(let value) = reply[index] {
+                number = value
+            } else {
+                number = Int(try reply[index].text())
+            }
+            guard let number, QueueCounter.range.contains(number) else {
+                areCounters = false
+                return QueueCounter.bounded(number ?? 0)
+            }
+            return number
         }
         job = try reply[1].text()
         generation = try reply[2].text()

@@ -178,13 +178,15 @@ local function release_due()
   end
 end
 
--- The zeroes of a sweep: what failed leaves the counters, since it is handed out again. What was written over and is no
--- counter any more begins at zero.
+-- A counter; what was written over and is none any more begins at zero. The sum of two is still exact.
+local function counted(key, field)
+  local n = tonumber(redis.call('HGET', key, field) or '0') or 0
+  return n >= 0 and n <= 2 ^ 52 and n == math.floor(n) and n or 0
+end
+
+-- The zeroes of a sweep: what failed leaves the counters, since it is handed out again.
 local function reset_counters(key)
-  local get = function(field)
-    local n = tonumber(redis.call('HGET', key, field) or '0') or 0
-    return n >= 0 and n <= 2 ^ 53 and n or 0
-  end
+  local get = function(field) return counted(key, field) end
   local done = get('records_rewrapped') + get('records_superseded')
   local batches_done = get('batches_done')
   redis.call('HSET', key, 'records_failed', 0, 'failures_total', 0, 'records_done', int(done),
