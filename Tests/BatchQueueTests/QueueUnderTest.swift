@@ -48,7 +48,7 @@ struct RedisQueueUnderTest: Sendable {
         let job = String(UInt64.random(in: 1...UInt64.max), radix: 16)
         let name = QueueName(unchecked: "test-\(job)")
         let coordinator = coordinator(connection, name, job)
-        _ = try await coordinator.open()
+        _ = try await coordinator.open(seen: nil)
         return RedisQueueUnderTest(
             name: name, job: job, connection: connection, coordinator: coordinator,
             worker: worker(connection, name, job))

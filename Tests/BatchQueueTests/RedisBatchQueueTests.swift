@@ -120,7 +120,7 @@ struct RedisBatchQueueTests {
         try await queue.coordinator.enqueue([.sample(records: 10)], cursor: cursor)
         // A second coordinator of the same job goes on where the push left off.
         let successor = RedisQueueUnderTest.coordinator(queue.connection, queue.name, queue.job)
-        #expect(try await successor.open())
+        #expect(try await successor.open(seen: nil))
         #expect(await successor.cursor() == cursor)
         try await successor.enqueue([.sample(records: 5)], cursor: cursor)
         #expect(try await successor.progress().recordsTotal == 15)

@@ -15,7 +15,8 @@ import Testing
     private static func job(_ id: String, _ state: String, at startedAt: Int, _ record: String = "ours")
         -> QueueMonitor.StoredJob
     {
-        QueueMonitor.StoredJob(id: id, record: record, recordCode: "", state: state, startedAt: startedAt)
+        QueueMonitor.StoredJob(
+            id: id, record: record, recordCode: "", state: state, startedAt: startedAt, isPaused: false)
     }
 
     private mutating func look(_ job: QueueMonitor.StoredJob?, at seconds: Int) -> QueueFollower.Step {
@@ -63,7 +64,16 @@ import Testing
         #expect(look(Self.running, at: 0) == .lead)
         #expect(look(nil, at: 20) == .lead)
         #expect(look(nil, at: 40) == .lead)
-        #expect(follower.isTooLate(start + .seconds(40)))
+        #expect(follower.isTooLate(start + .seconds(46)))
+    }
+
+    @Test mutating func anEmptyQueueAfterALongAbsence() {
+        #expect(look(nil, at: 0) == .lead)
+        #expect(look(nil, at: 45) == .lead)
+        #expect(!follower.hasLostData)
+        #expect(look(nil, at: 100) == .lead)
+        #expect(follower.hasLostData)
+        #expect(follower.isTooLate(start + .seconds(100)))
     }
 
     @Test mutating func theQueueIsEmptiedBeforeTheFirstJobIsSeen() {
@@ -74,16 +84,17 @@ import Testing
 
     @Test mutating func anOwnLeadIsLostWithTheData() {
         #expect(look(nil, at: 0) == .lead)
-        follower.began("j1", at: 1_000)
+        follower.began(Self.running)
         follower.led(until: start + .seconds(500))
         #expect(look(nil, at: 502) == .lead)
-        #expect(!follower.isTooLate(start + .seconds(502)))
-        #expect(follower.isTooLate(start + .seconds(531)))
+        #expect(follower.lost == Self.running, "it is not told again under its own number")
+        #expect(!follower.isTooLate(start + .seconds(545)))
+        #expect(follower.isTooLate(start + .seconds(546)))
     }
 
     @Test mutating func itsHeirAfterALossIsWaitedFor() {
         #expect(look(nil, at: 0) == .lead)
-        follower.began("j1", at: nil)
+        follower.began(Self.job("j1", "", at: 0))
         follower.led(until: start + .seconds(1))
         #expect(look(Self.job("j2", "draining", at: 2_000), at: 2) == .lead)
         let ended = Self.job("j2", "complete", at: 2_000)
@@ -92,7 +103,7 @@ import Testing
 
     @Test mutating func aFreezeBetweenTheLookAndTheLocks() {
         #expect(look(Self.earlier, at: 0) == .lead)
-        #expect(!follower.isTooLate(start + .seconds(29)))
-        #expect(follower.isTooLate(start + .seconds(31)))
+        #expect(!follower.isTooLate(start + .seconds(45)))
+        #expect(follower.isTooLate(start + .seconds(46)))
     }
 }

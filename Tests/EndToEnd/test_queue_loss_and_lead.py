@@ -2,11 +2,15 @@
 coordinators goes on, and none goes away for good. But one that was away for long launches nothing."""
 
 import signal
+import threading
 import time
 
 import pytest
 
+from isolated_database import IsolatedDatabase
+from private_postgres import PrivatePostgres
 from queue_fixtures import *  # noqa: F403
+from resp_proxy import RespProxy
 from secrets_table import SecretsTable
 from waiting import wait_until
 
@@ -14,7 +18,7 @@ SMALL = ("--batch-size", 10)
 # A look of a waiting coordinator is 2 to 3 s from the last one.
 LOOKS = 5
 # QueueFollower.longestGap, in seconds.
-LONGEST_GAP = 30
+LONGEST_GAP = 45
 
 
 @pytest.fixture
@@ -63,20 +67,43 @@ def test_a_spare_coordinator_looks_at_an_emptied_queue(queue, leader, spare, tab
     assert_completed(queue, tables, kek_v1, kek_v2)
 
 
+def identity(queue):
+    """What of a job outlasts a loss."""
+    return [queue.progress()[name] for name in ("job", "started_at", "paused")]
+
+
 @pytest.mark.watchdog(120)
-def test_the_leader_and_the_data_are_lost_at_once(queue, leader, spare, tables, kek_v1, kek_v2):
+def test_the_leader_and_the_data_are_lost_at_once(queue, queue_tool, leader, spare, tables, kek_v1, kek_v2):
+    queue_tool.command("pause").expect(0)
+    before = identity(queue)
+    time.sleep(LOOKS)
     leader.kill()
     queue.redis.command("FLUSHALL")
+    wait_until(lambda: queue.progress().get("enumeration_done") == 1, "the spare has told Redis of the job", 60)
+    assert identity(queue) == before
+    queue_tool.command("resume").expect(0)
     spare.wait(90).expect(0)
     assert_completed(queue, tables, kek_v1, kek_v2)
+
+
+@pytest.mark.watchdog(150)
+def test_the_leaders_machine_and_the_data_are_lost_at_once(queue, leader, spare, tables, kek_v1, kek_v2):
+    """Nobody ends its session: the server keeps its locks for 30 s."""
+    leader.send(signal.SIGSTOP)
+    queue.redis.command("FLUSHALL")
+    spare.wait(120).expect(0)
+    assert_completed(queue, tables, kek_v1, kek_v2)
+    leader.kill()
 
 
 @pytest.mark.watchdog(120)
 def test_the_lead_and_the_data_are_lost_at_once(database, queue, leader, tables, kek_v1, kek_v2):
     """The only coordinator: nobody else is there to go on."""
+    before = identity(queue)
     queue.redis.command("FLUSHALL")
     end_leaders(database)
     leader.wait(90).expect(0)
+    assert identity(queue) == before
     assert_completed(queue, tables, kek_v1, kek_v2)
 
 
@@ -106,6 +133,73 @@ def test_the_lead_is_lost_and_an_older_snapshot_comes_back(
     for one in (leader, spare, *hands):
         one.wait(90).expect(0)
     assert_completed(queue, tables, kek_v1, kek_v2)
+
+
+@pytest.mark.watchdog(120)
+def test_a_job_is_cancelled_while_a_spare_takes_it_up(queue, queue_tool, leader, tables, kek_v1):
+    cancelled = []
+
+    def cancel(request):
+        if request.name == "lead" and not cancelled:
+            cancelled.append(queue_tool.command("cancel").expect(0))
+
+    with RespProxy(queue.server.port, cancel) as proxy:
+        spare = queue_tool.coordinator(*SMALL, redis_port=proxy.port)
+        wait_until(lambda: "Waiting for the lead" in spare.stderr_so_far(), "the spare waits")
+        leader.kill()
+        spare.wait(60).expect(2)
+    assert cancelled
+    assert queue.progress()["state"] == "cancelled"
+    assert tables.count_under(kek_v1) > 0
+
+
+@pytest.mark.watchdog(120)
+def test_one_that_is_held_up_before_its_job_begins(database, queue, queue_tool, back, table, kek_v1):
+    """It leads, and has taken its census; before Redis answers, another completes the job, and a third rolls it back."""
+    held_up, may_pass = threading.Event(), threading.Event()
+
+    def hold(request):
+        if request.name == "lead":
+            held_up.set()
+            may_pass.wait(100)
+
+    with RespProxy(queue.server.port, hold) as proxy:
+        late = queue_tool.coordinator("--batch-size", 100, redis_port=proxy.port)
+        wait_until(held_up.is_set, "it is about to begin its job")
+        late.send(signal.SIGSTOP)
+        end_leaders(database)
+        for tool in (queue_tool, back):
+            coordinator, worker = tool.coordinator("--batch-size", 100), tool.worker("--exit-when-done")
+            coordinator.wait(60).expect(0)
+            worker.wait(20).expect(0)
+        job, versions = queue.progress(), table.versions()
+        queue_tool.worker()
+        may_pass.set()
+        late.send(signal.SIGCONT)
+        late.wait(40).expect(2)
+    assert queue.progress() == job
+    assert table.versions() == versions
+
+
+@pytest.mark.watchdog(120)
+def test_coordinators_wait_while_the_database_restarts(server_directory, queue, make_queue_tool, kek_v1, kek_v2):
+    with PrivatePostgres(server_directory / "spare", {"shared_buffers": "64MB"}) as own:
+        database = IsolatedDatabase(own)
+        table = SecretsTable(database).create().fill(kek_v1, range(2_000))
+        tool = make_queue_tool(database.url)
+        tool.tool.write_catalog(table)
+        leader = tool.coordinator(*SMALL)
+        queue.wait_for_state("draining")
+        spare = tool.coordinator(*SMALL)
+        wait_until(lambda: "Waiting for the lead" in spare.stderr_so_far(), "the spare waits")
+        own.stop(immediate=True)
+        time.sleep(LOOKS)
+        assert spare.is_running() and leader.is_running(), spare.stderr_so_far() + leader.stderr_so_far()
+        own.start()
+        tool.worker()
+        leader.wait(90).expect(0)
+        spare.wait(20).expect(0)
+        table.assert_opens_with(kek_v2)
 
 
 @pytest.mark.watchdog(200)

@@ -22,8 +22,12 @@ package struct QueueMonitor: Sendable {
         package let state: String
         /// By Redis' clock, milliseconds since 1970; 0 where Redis does not say.
         package let startedAt: Int
+        package let isPaused: Bool
 
-        package init(id: String, record: String, recordCode: String, state: String, startedAt: Int) {
+        package init(
+            id: String, record: String, recordCode: String, state: String, startedAt: Int, isPaused: Bool
+        ) {
+            self.isPaused = isPaused
             self.id = id
             self.record = record
             self.recordCode = recordCode
@@ -42,7 +46,7 @@ package struct QueueMonitor: Sendable {
         let answers = try await connection.perform { session in
             session.pipeline([
                 ["MULTI"], ["HMGET", .text(state), "job", "record", "record_code"],
-                ["HMGET", .text(progress), "state", "started_at"], ["EXEC"],
+                ["HMGET", .text(progress), "state", "started_at", "paused"], ["EXEC"],
             ])
         }
         // What could not be queued says why (no memory); EXEC would only say that something could not.
@@ -55,7 +59,8 @@ package struct QueueMonitor: Sendable {
         return StoredJob(
             id: id, record: try stored[1].unlessNull?.text() ?? "",
             recordCode: try stored[2].unlessNull?.text() ?? "", state: state,
-            startedAt: Int(try shown[1].unlessNull?.text() ?? "") ?? 0)
+            startedAt: QueueCounter.bounded(try shown[1].unlessNull?.text()),
+            isPaused: try shown[2].unlessNull?.text() == "1")
     }
 
     // MARK: Progress

@@ -19,8 +19,8 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
     private var cursorReached: EnumerationCursor?
     private var openingRecords = 0
     /// By Redis' clock, milliseconds since 1970; empty until the job was seen on the queue.
-    package private(set) var startedAt = ""
-    private var isPaused = false
+    package private(set) var startedAt: String
+    package private(set) var isPaused: Bool
     private var highest = Mark()
     private var rate: Double?
     private var remaining: Duration?
@@ -41,11 +41,17 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
         package let targetKeyID: String
         package let mode: String
         package let tables: [String]
+        /// Of a job that Redis lost before this process led it: by Redis' clock, milliseconds since 1970; empty for a new
+        /// one.
+        package let startedAt: String
+        package let isPaused: Bool
 
         package init(
             id: String, record: String, recordCode: String, targetKeyID: String, mode: String,
-            tables: [String]
+            tables: [String], startedAt: String = "", isPaused: Bool = false
         ) {
+            self.startedAt = startedAt
+            self.isPaused = isPaused
             self.id = id
             self.record = record
             self.recordCode = recordCode
@@ -66,6 +72,8 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
         self.connection = connection
         self.queue = queue
         self.job = job
+        startedAt = job.startedAt
+        isPaused = job.isPaused
         self.onTrouble = onTrouble
         token = Self.randomNumber()
     }
@@ -78,22 +86,37 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
     // MARK: The job
 
     /// Takes the queue for the job. Where Redis holds it already, its state is taken over.
+    /// - Parameter seen: the job that was on the queue when this one was decided upon.
     /// - Returns: whether an enumeration of it can be gone on with.
-    /// - Throws: `LeadershipTaken` where PostgreSQL's locks are not held any more.
-    package func open() async throws -> Bool {
-        guard await stillLeads() else { throw LeadershipTaken() }
-        let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
-        if try reply[0].text() == job.id, RedisWorkerQueue.isRunning(try reply[8].text()) {
+    /// - Throws: `LeadershipTaken` where PostgreSQL's locks are not held any more, where another job has come since, and
+    ///   where this one has ended.
+    package func open(seen: String?) async throws -> Bool {
+        let reply = try await takeQueue()
+        let (shown, state) = (try reply[0].text(), try reply[8].text())
+        if shown == job.id, RedisWorkerQueue.isRunning(state) {
             generation = try reply[1].text()
-            highest = Mark(nextSequence: try reply[2].integer(), batchesDone: try reply[3].integer())
-            pushes = try reply[4].integer()
+            highest = Mark(
+                nextSequence: QueueCounter.bounded(try reply[2].text()),
+                batchesDone: QueueCounter.bounded(try reply[3].text()))
+            pushes = QueueCounter.bounded(try reply[4].text())
             cursorReached = try EnumerationCursor(json: reply[5].text())
-            sweep = try reply[10].integer()
+            sweep = QueueCounter.bounded(try reply[10].text())
             startedAt = try reply[11].text()
             return !generation.isEmpty
         }
+        let isAsSeen = shown == job.id ? state.isEmpty : shown.isEmpty || shown == seen
+        guard isAsSeen else { throw LeadershipTaken() }
         try await beginJob()
         return false
+    }
+
+    /// Names this process as the leader, and tells what was on the queue. Redis may have been away for long before it
+    /// answered: somebody else may have led since, and ended, so that nobody leads now.
+    private func takeQueue() async throws -> [RedisReply] {
+        guard await stillLeads() else { throw LeadershipTaken() }
+        let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
+        guard await stillLeads() else { throw LeadershipTaken() }
+        return reply
     }
 
     private func beginJob() async throws {
@@ -164,10 +187,9 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
     private func restoreJob() async throws {
         while true {
             do {
-                guard await stillLeads() else { throw LeadershipTaken() }
-                let reply = try await run(QueueScripts.lead, [.text(token)]).elements()
-                // Without its state the job's progress is gone.
-                if try reply[0].text() != job.id || reply[8].text().isEmpty { try await beginJob() }
+                let reply = try await takeQueue()
+                // Other scripts may have written the state again, never when the job started.
+                if try reply[0].text() != job.id || reply[11].text().isEmpty { try await beginJob() }
                 return
             } catch is GenerationLost {
                 // Lost again between the two.
@@ -178,10 +200,11 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
 
     private func draw(_ kind: String, sweep: Int) async throws {
         let fresh = Self.randomNumber()
-        try await demandLead(
-            run(
-                QueueScripts.beginSweep,
-                [.text(token), .text(fresh), .text(kind), .integer(sweep), .integer(openingRecords)]))
+        let reply = try await run(
+            QueueScripts.beginSweep,
+            [.text(token), .text(fresh), .text(kind), .integer(sweep), .integer(openingRecords)])
+        try await demandLead(reply)
+        if try reply.text() == "cancelled" { throw JobCancelled() }
         self.sweep = sweep
         generation = fresh
         pushes = 0
@@ -213,6 +236,7 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
             pushes += 1
             cursorReached = cursor
         case "not leader": throw try await lostLead()
+        case "cancelled": throw JobCancelled()
         default: throw GenerationLost()
         }
     }
@@ -270,7 +294,8 @@ package actor RedisCoordinatorQueue: CoordinatorQueue {
             ]
         ).elements()
         let snapshot = try QueueSnapshot(tick: reply)
-        guard snapshot.job == job.id, snapshot.generation == generation || generation.isEmpty,
+        guard snapshot.job == job.id, !snapshot.startedAt.isEmpty,
+            snapshot.generation == generation || generation.isEmpty,
             snapshot.nextSequence >= highest.nextSequence,
             snapshot.progress.batchesDone >= highest.batchesDone, snapshot.pushes >= pushes, snapshot.isWhole
         else { throw GenerationLost() }

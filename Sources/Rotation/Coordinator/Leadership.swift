@@ -110,17 +110,18 @@ package actor Leadership {
                             + "which another job may have run. Nothing is lost; run it again")
                 }
                 let refusal: RotationError
+                let asked = ContinuousClock.now
                 switch try await tryAcquire() {
                 case .taken(let pid):
                     logger.warning("The leader's locks were lost and have been taken again")
                     // Until then they prove nothing: another job may have come and gone since they were lost.
                     try await onRetake?()
                     heldBy = pid
-                    lastProven = .now
+                    lastProven = asked
                     return
                 case .refused(let reason): refusal = reason
                 }
-                if try await isHeldByLostSession() { lastProven = .now }
+                if try await isHeldByLostSession() { lastProven = asked }
                 if ContinuousClock.now - start > Self.retakeLimit {
                     throw RotationError(.leadershipLost, "lost the lead: \(refusal.message)")
                 }
@@ -221,6 +222,8 @@ package actor Leadership {
 
     private func isHeld() async throws -> Bool {
         guard let heldBy else { return false }
+        // An answer that was long under way proves nothing of the time in between.
+        let asked = ContinuousClock.now
         let locks =
             (queueLock.map { [$0] } ?? []) + plan.tables.map { AdvisoryLock.table($0.lockOID) }
             + [plan.jobLock]
@@ -228,7 +231,7 @@ package actor Leadership {
             guard session.backendPID == heldBy else { return false }
             return try locks.allSatisfy { try $0.isHeld(by: session) }
         }
-        if isHeld { lastProven = .now }
+        if isHeld { lastProven = asked }
         return isHeld
     }
 

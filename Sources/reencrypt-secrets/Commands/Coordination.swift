@@ -48,7 +48,7 @@ struct Coordination {
                 let asked = ContinuousClock.now
                 let stored = try await monitor.job()
                 health.succeeded(.queue)
-                switch follower.look(stored, at: asked, isOurs: isOurs) {
+                switch follower.look(stored, at: asked, isOurs: { isOurs($0, preparation) }) {
                 case .lead: break
                 case .ended(let job): return ended(job)
                 case .movedOn:
@@ -57,9 +57,7 @@ struct Coordination {
                     )
                     return ExitStatus.incomplete
                 }
-                let launches = stored.map { !$0.isRunning } ?? true
-                let record = try record(stored, preparation)
-                return try await lead(record, launches: launches, preparation, trouble, &follower)
+                return try await lead(stored, preparation, trouble, &follower)
             } catch is TooLateToLead {
                 if follower.hasLostData {
                     logger.warning(
@@ -81,6 +79,9 @@ struct Coordination {
                 isWaiting = true
             } catch let error as RedisError where error.isRetriable {
                 trouble.log(error)
+            } catch let error as PostgresError where error.isRetriable {
+                metrics.connectionErrors.note(error)
+                logger.warning("Waiting for the database", metadata: [LogKey.reason: "\(error)"])
             }
             do {
                 try await Task.sleep(for: Self.waitingPause)
@@ -94,14 +95,23 @@ struct Coordination {
     /// The locks were taken so long after the last look that another job may have run, and ended, between.
     private struct TooLateToLead: Error {}
 
-    /// Whether a job has the target that this process would lead to.
-    private func isOurs(_ job: QueueMonitor.StoredJob) -> Bool {
+    /// Whether a job is one that this process would lead: same target, mode, catalog and database.
+    private func isOurs(_ job: QueueMonitor.StoredJob, _ preparation: DatabasePreparation) -> Bool {
         do {
-            _ = try JobRecord(verifying: job.record, code: job.recordCode, keyring: settings.keyring)
-            return true
+            return try verified(job, preparation).mode == mode
         } catch {
             return false
         }
+    }
+
+    private func verified(
+        _ job: QueueMonitor.StoredJob, _ preparation: DatabasePreparation
+    ) throws -> JobRecord {
+        let record = try JobRecord(verifying: job.record, code: job.recordCode, keyring: settings.keyring)
+        try record.check(
+            catalogDigest: JobRecord.digest(ofCatalog: settings.file.canonicalText),
+            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+        return record
     }
 
     /// A job ended under another coordinator.
@@ -111,15 +121,12 @@ struct Coordination {
     }
 
     /// The unfinished job's record, if it is ours to take up; else that of a new job.
+    /// - Parameter unfinished: on the queue, or lost with it.
     private func record(
-        _ stored: QueueMonitor.StoredJob?, _ preparation: DatabasePreparation
+        _ unfinished: QueueMonitor.StoredJob?, _ preparation: DatabasePreparation
     ) throws -> JobRecord {
-        let digest = try JobRecord.digest(ofCatalog: settings.file.canonicalText)
-        let (name, system) = (preparation.database.name, preparation.database.systemIdentifier)
-        if let stored, stored.isRunning {
-            let record = try JobRecord(
-                verifying: stored.record, code: stored.recordCode, keyring: settings.keyring)
-            try record.check(catalogDigest: digest, systemIdentifier: system, database: name)
+        if let unfinished {
+            let record = try verified(unfinished, preparation)
             guard record.mode == mode else {
                 throw RotationError(
                     .refused,
@@ -131,20 +138,24 @@ struct Coordination {
         }
         let (job, lockKey) = JobRecord.draw()
         return JobRecord(
-            job: job, lockKey: lockKey, mode: mode, keyring: settings.keyring, catalogDigest: digest,
-            systemIdentifier: system, database: name)
+            job: job, lockKey: lockKey, mode: mode, keyring: settings.keyring,
+            catalogDigest: try JobRecord.digest(ofCatalog: settings.file.canonicalText),
+            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
     }
 
     // MARK: Leading
 
     /// - Parameters:
-    ///   - launches: the job is a new one.
+    ///   - stored: what is on the queue.
     ///   - follower: is told of a lead that was held and lost.
     /// - Throws: `TooLateToLead`; `LeadershipTaken`; what the rotation throws.
     private func lead(
-        _ record: JobRecord, launches: Bool, _ preparation: DatabasePreparation, _ trouble: QueueTrouble,
+        _ stored: QueueMonitor.StoredJob?, _ preparation: DatabasePreparation, _ trouble: QueueTrouble,
         _ follower: inout QueueFollower
     ) async throws -> ExitCode? {
+        let lost = follower.lost
+        let unfinished = stored.flatMap { $0.isRunning ? $0 : nil } ?? lost
+        let record = try record(unfinished, preparation)
         let plan = JobPlan(
             keyring: settings.keyring, mode: mode, tables: preparation.tables,
             jobLock: .job(record.lockKey), expectedKeyIDs: expectedKeyIDs)
@@ -154,14 +165,16 @@ struct Coordination {
             redis, queue: queue,
             job: RedisCoordinatorQueue.JobDescription(
                 id: record.job, record: text, recordCode: code, targetKeyID: record.targetKeyID,
-                mode: record.mode.rawValue, tables: plan.tables.map(\.name)),
+                mode: record.mode.rawValue, tables: plan.tables.map(\.name),
+                startedAt: lost.map { $0.startedAt > 0 ? "\($0.startedAt)" : "" } ?? "",
+                isPaused: lost?.isPaused ?? false),
             stillLeads: { await lead.isStillHeld() }, onTrouble: { trouble.log($0) })
         let leadership = Leadership(
             plan, queueLock: try .queue(named: queue.description),
             settings.database.named("reencrypt-secrets leader"), logger, errors: metrics.connectionErrors,
             onRetake: { try await coordinatorQueue.confirmLead() })
         lead.set(leadership)
-        let observer = QueueObserver(metrics, ofNewJob: launches)
+        let observer = QueueObserver(metrics, ofNewJob: unfinished == nil)
         let watching = Task {
             await watch(lead, record.job, observer, QueueMonitor(redis, queue: queue), trouble)
         }
@@ -178,14 +191,20 @@ struct Coordination {
             if follower.isTooLate(await leadership.lastProven) { throw TooLateToLead() }
             health.expect(.lead, within: Self.leadSilence)
             lead.begin { metrics.leads() }
-            let code = try await run(record, plan, leadership, coordinatorQueue, preparation) {
-                hasBegun = true
-            }
+            let code = try await run(
+                record, plan, leadership, coordinatorQueue, preparation, seen: stored?.id
+            ) { hasBegun = true }
             await leadership.release()
             return code
         } catch {
             await leadership.release()
-            if hasBegun { follower.began(record.job, at: Int(await coordinatorQueue.startedAt)) }
+            if hasBegun {
+                follower.began(
+                    QueueMonitor.StoredJob(
+                        id: record.job, record: text, recordCode: code, state: "",
+                        startedAt: Int(await coordinatorQueue.startedAt) ?? 0,
+                        isPaused: await coordinatorQueue.isPaused))
+            }
             if hasLed, !(error is TooLateToLead) { follower.led(until: await leadership.lastProven) }
             throw error
         }
@@ -193,7 +212,8 @@ struct Coordination {
 
     private func run(
         _ record: JobRecord, _ plan: JobPlan, _ leadership: Leadership,
-        _ coordinatorQueue: RedisCoordinatorQueue, _ preparation: DatabasePreparation, onBegin: () -> Void
+        _ coordinatorQueue: RedisCoordinatorQueue, _ preparation: DatabasePreparation, seen: String?,
+        onBegin: () -> Void
     ) async throws -> ExitCode? {
         let output = ProgressOutput(logger)
         let coordinator = Coordinator(
@@ -202,7 +222,8 @@ struct Coordination {
         let started = Moment()
         // The census of a large table outlasts the silence after which the server takes the lead away.
         let before = try await leadership.holding { try await coordinator.open() }
-        let resumes = try await coordinatorQueue.open()
+        // Redis may be away for longer than that, too.
+        let resumes = try await leadership.holding { try await coordinatorQueue.open(seen: seen) }
         onBegin()
         logger.info(
             resumes ? "Taking up the unfinished job" : "Leading a new job",

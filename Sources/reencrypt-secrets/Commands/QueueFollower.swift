@@ -1,6 +1,5 @@
 import BatchQueue
 import FoundationEssentials
-import Rotation
 
 /// What a coordinator knows of the queue's job from one look to the next: whether it may lead, has to end, or is told
 /// by a Redis that has lost data.
@@ -20,11 +19,12 @@ struct QueueFollower {
         case movedOn
     }
 
-    /// Longer than this nobody can be known not to have led, and ended, another job.
-    static let longestGap = Leadership.longestGap
+    /// For so long nobody else is taken to have led, and ended, a job. The server keeps a lost leader's locks for 30 s,
+    /// and whoever waits for them looks every 2 to 3 s: less would keep it from ever taking over.
+    static let longestGap: Duration = .seconds(45)
 
-    /// The job that was seen running, or led.
-    private var followed: (id: String, startedAt: Int?)?
+    /// The job that was seen running, or led, as it was then.
+    private var followed: Job?
     /// What was on the queue when this process came.
     private var first: (id: String?, startedAt: Int)?
     /// When it was last known what the queue's job is.
@@ -32,22 +32,27 @@ struct QueueFollower {
     /// Redis shows less than this process has seen.
     private(set) var hasLostData = false
 
+    /// The job that Redis has lost, to be told again; nil where none was known.
+    var lost: Job? { hasLostData ? followed : nil }
+
     /// - Parameters:
     ///   - job: what Redis shows; nil where it shows no job.
     ///   - instant: of before Redis was asked, so that a process that froze since knows how long.
-    ///   - isOurs: whether a job has the target of this process.
+    ///   - isOurs: whether a job is one that this process would lead.
     mutating func look(_ job: Job?, at instant: Instant, isOurs: (Job) -> Bool) -> Step {
         let isFirst = first == nil
         if isFirst { first = (job?.id, job?.startedAt ?? 0) }
         hasLostData = false
         if let job, job.isRunning {
             guard followed == nil || followed?.id == job.id || isOurs(job) else { return .movedOn }
-            followed = (job.id, job.startedAt)
+            followed = job
             lastKnown = instant
             return .lead
         }
-        if isFirst || followed == nil && job?.id == first?.id {
-            lastKnown = instant
+        if followed == nil, isFirst || job?.id == first?.id {
+            // A queue that is still empty says nothing of what has come, gone and been lost while nobody looked.
+            hasLostData = job == nil && isTooLate(instant)
+            if !hasLostData { lastKnown = instant }
             return .lead
         }
         if let job, job.id == followed?.id { return .ended(job) }
@@ -61,7 +66,7 @@ struct QueueFollower {
     /// Whether a job began after what was seen last; an earlier one is what an older snapshot shows.
     private func isLater(_ job: Job) -> Bool {
         guard let followed else { return job.startedAt > (first?.startedAt ?? 0) }
-        return job.startedAt > (followed.startedAt ?? .max)
+        return followed.startedAt > 0 && job.startedAt > followed.startedAt
     }
 
     /// Whether somebody else could have led, and ended, a job between the last look and the instant at which the
@@ -72,9 +77,8 @@ struct QueueFollower {
     }
 
     /// This process has put a job on the queue, or taken it up.
-    /// - Parameter startedAt: by Redis' clock, milliseconds since 1970; nil where it was never seen on the queue.
-    mutating func began(_ id: String, at startedAt: Int?) {
-        followed = (id, startedAt)
+    mutating func began(_ job: Job) {
+        followed = job
     }
 
     /// This process has led, so nobody else has.

@@ -58,16 +58,17 @@ struct QueueWork {
                 health.succeeded(.queue)
                 let isFirst = isFirstLook
                 isFirstLook = false
-                if let job {
-                    if job.isRunning {
-                        if last?.id != job.id {
-                            logger.info("Working on job", metadata: ["job": "\(job.id)"])
-                        }
-                        last = job
-                        try await work(on: job, preparation, trouble)
-                        if Task.isCancelled { return nil }
-                        continue
+                if let job, job.isRunning {
+                    if last?.id != job.id {
+                        logger.info("Working on job", metadata: ["job": "\(job.id)"])
                     }
+                    last = job
+                    let began = ContinuousClock.now
+                    try await work(on: job, preparation, trouble)
+                    if Task.isCancelled { return nil }
+                    // What ends at once would do so again: a job whose progress has been lost in part.
+                    if ContinuousClock.now - began > Self.idlePause { continue }
+                } else if let job {
                     // What was over when this worker came is not what it came for.
                     if isFirst { last = job }
                     // A job that came and went between two looks has ended as well; one that began earlier is what
