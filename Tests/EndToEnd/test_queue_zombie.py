@@ -206,6 +206,31 @@ def test_a_frozen_coordinator_launches_nothing_when_it_wakes(queue, back, frozen
 
 
 @pytest.mark.watchdog(150)
+def test_locks_that_are_free_again_prove_nothing(database, queue, queue_tool, back, rows, kek_v1):
+    """As above, and it gets its locks again before Redis tells it anything."""
+    answers = threading.Event()
+    answers.set()
+    with RespProxy(queue.server.port, lambda _: answers.wait(20) and None) as proxy:
+        frozen = queue_tool.coordinator("--batch-size", 50, redis_port=proxy.port)
+        queue.wait_for_state("draining")
+        answers.clear()
+        frozen.send(signal.SIGSTOP)
+        end_leaders(database)
+        heir = queue_tool.coordinator("--batch-size", 50)
+        worker = queue_tool.worker("--exit-when-done")
+        heir.wait(60).expect(0)
+        worker.wait(20).expect(0)
+        roll_back(queue, back, rows, kek_v1)
+        second, versions = queue.progress(), rows.versions()
+        frozen.send(signal.SIGCONT)
+        wait_until(lambda: "have been taken again" in frozen.stderr_so_far(), "it has its locks again", 20)
+        answers.set()
+        frozen.wait(40).expect(2)
+    assert queue.progress() == second
+    assert rows.versions() == versions
+
+
+@pytest.mark.watchdog(150)
 def test_a_frozen_coordinator_leaves_a_running_job_alone(database, queue, back, frozen, rows, kek_v1):
     """The rollback is at work when it wakes."""
     application = database.connect("application")

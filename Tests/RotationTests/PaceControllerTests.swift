@@ -103,6 +103,25 @@ import Testing
         #expect(controller.steps == nil)
     }
 
+    /// Rows that were locked for long at the end of a sweep, and then all of the table again, in large ranges.
+    @Test func afterThemALargeRangeDoesNotKeepOthersWaiting() {
+        var limits = PaceLimits()
+        limits.laneShare = PaceLimits.LaneShare(0.4, reason: "")
+        var controller = PaceController(limits)
+        for reading in 0...20 {
+            controller.observe(
+                progress(reading, seconds: Double(reading) * 10),
+                now: start.advanced(by: .seconds(reading)))
+        }
+        var redrawn = progress(20, seconds: 200)
+        redrawn.recordsTotal = 15_020
+        redrawn.batchesPending = 100
+        controller.observe(redrawn, now: start.advanced(by: .seconds(21)))
+        #expect(
+            pace(controller)?.recordsPerSecond == 75,
+            "150 records keep the next range waiting for longer than 2 s")
+    }
+
     @Test func theUsualPaceOfTheDefaultIsNoThrottle() {
         func reason(_ profile: Profile) -> String? {
             var controller = PaceController(profile.limits)

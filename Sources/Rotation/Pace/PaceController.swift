@@ -19,6 +19,8 @@ package struct PaceController: Sendable {
     private var lastCost: (done: Int, seconds: Double)?
     /// Of a lane's time, as a moving average.
     private var secondsPerRecord = firstSecondsPerRecord
+    /// Of the ranges that are outstanding.
+    private var recordsPerRange = 0.0
     private var lag = LagGovernor.Verdict()
     private var guardVerdict = ServerGuard.Verdict.clear
     private var queryHold: String?
@@ -28,6 +30,8 @@ package struct PaceController: Sendable {
     private static let firstSecondsPerRecord = 100e-6
     /// Records a second. Where ranges hung, one after the other, there is something to learn from soon.
     private static let slowestShare = 20.0
+    /// Seconds from one range to the next, at most, for the same reason.
+    private static let longestStep = 2.0
     /// A range that hung, with a worker that was frozen, must not stand for all to come.
     private static let mostGrowth = 4.0
 
@@ -62,6 +66,11 @@ package struct PaceController: Sendable {
                 weight * (min(measured, Self.mostGrowth * secondsPerRecord) - secondsPerRecord)
         }
         lastCost = cost
+        if progress.batchesOutstanding > 0 {
+            recordsPerRange =
+                Double(max(0, progress.recordsTotal - progress.recordsDone))
+                / Double(progress.batchesOutstanding)
+        }
     }
 
     /// - Returns: standbys that are left out from now on, since they were behind from the start.
@@ -111,7 +120,9 @@ package struct PaceController: Sendable {
             to: limits.recordsPerSecond, .maxRecordsPerSecond,
             named("max-records-per-second", limits.recordsPerSecond))
         let share = limits.laneShare.map { share in
-            max(Self.slowestShare, share.lanes / max(secondsPerRecord, 1e-7))
+            max(
+                Self.slowestShare, recordsPerRange / Self.longestStep,
+                share.lanes / max(secondsPerRecord, 1e-7))
         }
         limit(to: share, .laneShare, named(limits.laneShare?.reason ?? "", share))
         limit(to: lockWaits.rate, .lockWaits, lockWaits.reason)
