@@ -413,7 +413,7 @@ def check_dockerfile(path, tool, known_text):
         check_variable(relative(path), name, known_text)
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
         for name in source.split():
-            if not (ROOT / name).exists():
+            if not any(ROOT.glob(name)):
                 complain(relative(path), f"copies {name}, which does not exist")
     command = re.search(r"^CMD \[(.*)\]", text, re.MULTILINE)
     if command:
