@@ -14,7 +14,8 @@ from resp_proxy import RespProxy
 from secrets_table import SecretsTable
 from waiting import wait_until
 
-SMALL = ("--batch-size", 10)
+# Slow enough for a spare to come in the middle of the job, on a fast machine too.
+SMALL = ("--batch-size", 10, "--max-records-per-second", 2_000)
 # A look of a waiting coordinator is 2 to 3 s from the last one.
 LOOKS = 5
 # QueueFollower.longestGap, in seconds.
