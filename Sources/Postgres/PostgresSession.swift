@@ -144,7 +144,8 @@ package final class PostgresSession {
         var failure: PostgresError?
         for kind in group.kinds {
             guard let raw = try nextResult(until: deadline) else {
-                throw broken(PostgresError(.unexpectedAnswer, "an answer is missing in the pipeline"))
+                // libpq has told of the lost connection before, to whoever waited then.
+                throw broken(PostgresError(.connectionLost, "an answer is missing in the pipeline"))
             }
             let result = PostgresResult(takingOwnership: raw)
             switch result.status {
