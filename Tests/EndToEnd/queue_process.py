@@ -154,3 +154,11 @@ def repeating(action, interval=0.01):
         thread.join(10)
     if raised:
         raise raised[0]
+
+
+def end_leaders(database):
+    """As the server does by itself when a leader has been silent for 30 seconds."""
+    database.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name LIKE 'reencrypt-secrets leader%%'", ()
+    )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
 from queue_fixtures import *  # noqa: F403
+from queue_process import end_leaders
 from resp_proxy import RespProxy
 from secrets_table import SecretsTable
 from waiting import wait_until
@@ -37,13 +38,6 @@ def spare(leader, queue_tool):
     spare = queue_tool.coordinator(*SMALL)
     wait_until(lambda: "Waiting for the lead" in spare.stderr_so_far(), "the spare waits")
     return spare
-
-
-def end_leaders(database):
-    database.rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND application_name LIKE 'reencrypt-secrets leader%%'", ()
-    )  # fmt: skip
 
 
 def assert_completed(queue, tables, kek_v1, kek_v2):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from queue_fixtures import *  # noqa: F403
-from queue_process import repeating
+from queue_process import end_leaders, repeating
 from resp_proxy import RespProxy
 from secrets_table import SecretsTable
 from step_proxy import Step, StepProxy
@@ -158,12 +158,12 @@ def test_an_acknowledgement_of_a_finished_job_counts_in_no_other(queue, queue_to
         late.kill()
 
 
-def end_leaders(database):
-    """As the server does by itself when a leader has been silent for 30 seconds."""
-    database.rows(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND application_name LIKE 'reencrypt-secrets leader%%'", ()
-    )  # fmt: skip
+def complete_by_another(queue_tool):
+    """The job of a coordinator that leads no more."""
+    heir = queue_tool.coordinator("--batch-size", 50)
+    worker = queue_tool.worker("--exit-when-done")
+    heir.wait(60).expect(0)
+    worker.wait(20).expect(0)
 
 
 @pytest.fixture
@@ -173,10 +173,7 @@ def frozen(database, queue, queue_tool, rows):
     queue.wait_for_state("draining")
     frozen.send(signal.SIGSTOP)
     end_leaders(database)
-    heir = queue_tool.coordinator("--batch-size", 50)
-    worker = queue_tool.worker("--exit-when-done")
-    heir.wait(60).expect(0)
-    worker.wait(20).expect(0)
+    complete_by_another(queue_tool)
     return frozen
 
 
@@ -216,10 +213,7 @@ def test_locks_that_are_free_again_prove_nothing(database, queue, queue_tool, ba
         answers.clear()
         frozen.send(signal.SIGSTOP)
         end_leaders(database)
-        heir = queue_tool.coordinator("--batch-size", 50)
-        worker = queue_tool.worker("--exit-when-done")
-        heir.wait(60).expect(0)
-        worker.wait(20).expect(0)
+        complete_by_another(queue_tool)
         roll_back(queue, back, rows, kek_v1)
         second, versions = queue.progress(), rows.versions()
         frozen.send(signal.SIGCONT)

@@ -28,7 +28,7 @@ package actor Leadership {
     /// How long locks are tried for that a lost connection of our own may still hold.
     private static let retakeLimit: Duration = .seconds(45)
     /// A gap in which somebody else could have led, and ended, another job: longer ones are not bridged.
-    package static let longestGap: Duration = .seconds(30)
+    private static let longestGap: Duration = .seconds(30)
     /// How long a new job waits for earlier transactions of workers; stuck ones are ended after 15 s.
     private static let gateLimit: Duration = .seconds(60)
 
