@@ -98,20 +98,10 @@ struct Coordination {
     /// Whether a job is one that this process would lead: same target, mode, catalog and database.
     private func isOurs(_ job: QueueMonitor.StoredJob, _ preparation: DatabasePreparation) -> Bool {
         do {
-            return try verified(job, preparation).mode == mode
+            return try settings.verifiedRecord(of: job, preparation).mode == mode
         } catch {
             return false
         }
-    }
-
-    private func verified(
-        _ job: QueueMonitor.StoredJob, _ preparation: DatabasePreparation
-    ) throws -> JobRecord {
-        let record = try JobRecord(verifying: job.record, code: job.recordCode, keyring: settings.keyring)
-        try record.check(
-            catalogDigest: JobRecord.digest(ofCatalog: settings.file.canonicalText),
-            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
-        return record
     }
 
     /// A job ended under another coordinator.
@@ -126,7 +116,7 @@ struct Coordination {
         _ unfinished: QueueMonitor.StoredJob?, _ preparation: DatabasePreparation
     ) throws -> JobRecord {
         if let unfinished {
-            let record = try verified(unfinished, preparation)
+            let record = try settings.verifiedRecord(of: unfinished, preparation)
             guard record.mode == mode else {
                 throw RotationError(
                     .refused,

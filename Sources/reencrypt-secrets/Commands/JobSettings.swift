@@ -44,4 +44,16 @@ struct JobSettings: Sendable {
         guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
         return preparation
     }
+
+    /// The record of a job on the queue, which is this process's to lead or to work on.
+    /// - Throws: `RotationError` where keys, catalog or database are not those of the job.
+    func verifiedRecord(
+        of job: QueueMonitor.StoredJob, _ preparation: DatabasePreparation
+    ) throws -> JobRecord {
+        let record = try JobRecord(verifying: job.record, code: job.recordCode, keyring: keyring)
+        try record.check(
+            catalogDigest: JobRecord.digest(ofCatalog: file.canonicalText),
+            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+        return record
+    }
 }

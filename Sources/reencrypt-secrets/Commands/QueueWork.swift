@@ -97,10 +97,7 @@ struct QueueWork {
     private func work(
         on job: QueueMonitor.StoredJob, _ preparation: DatabasePreparation, _ trouble: QueueTrouble
     ) async throws {
-        let record = try JobRecord(verifying: job.record, code: job.recordCode, keyring: settings.keyring)
-        try record.check(
-            catalogDigest: JobRecord.digest(ofCatalog: settings.file.canonicalText),
-            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+        let record = try settings.verifiedRecord(of: job, preparation)
         guard record.job == job.id else {
             throw RotationError(.refused, "refused: the queue names another job than its record")
         }
