@@ -1,7 +1,7 @@
 import Catalog
 import Postgres
 
-/// Looks whether the old key can be taken out of service, from the database alone.
+/// Looks whether any value needs a key other than the target, from the database alone.
 ///
 /// A pass over all tables in one shared snapshot; then what that snapshot could not see: transactions that
 /// were open, whether its contents are on disk, and what is written afterwards.
@@ -47,8 +47,9 @@ package struct Verifier: Sendable {
         let opening = try await connection.perform { try SnapshotOpening.take(plan, $0) }
         let pass = SnapshotPass(plan: plan, opening: opening, observer: observer)
         var outcome = VerificationOutcome(
-            database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth)
-        outcome.isFenced = opening.isFenced
+            database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth, scope: plan.scope,
+            namedRetiredKeyIDs: plan.retiredKeyIDs)
+        outcome.fencedKeyIDs = opening.fencedKeyIDs
         if plan.depth == .labels || plan.samplePercent != nil {
             observer.began("Counting labels")
             outcome.take(try await pass.census())
