@@ -15,7 +15,8 @@ package struct DatabaseIdentity: Sendable, Hashable, Encodable {
     package let snapshotTime: String
 
     package init(
-        name: String, oid: UInt32, serverVersion: String, systemIdentifier: String?, timeline: Int?, isStandby: Bool,
+        name: String, oid: UInt32, serverVersion: String, systemIdentifier: String?, timeline: Int?,
+        isStandby: Bool,
         lsn: String, snapshotTime: String
     ) {
         self.name = name

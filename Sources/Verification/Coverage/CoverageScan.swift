@@ -50,7 +50,8 @@ package struct CoverageScan: Sendable {
         self.cataloged = cataloged
         self.ignored = ignored
         ignoredNames = Dictionary(
-            ignored.enumerated().map { (ExactName($0.element), $0.offset) }, uniquingKeysWith: { first, _ in first })
+            ignored.enumerated().map { (ExactName($0.element), $0.offset) },
+            uniquingKeysWith: { first, _ in first })
         self.seed = seed
     }
 

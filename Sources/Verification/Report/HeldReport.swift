@@ -49,7 +49,8 @@ package struct HeldReport: Decodable, Sendable {
 
     /// Whether the report is a proof: it says so, and it says of what.
     package var isProven: Bool {
-        guard let scope, verdict.proven == true, verdict.result == Verification.Verdict.Strength.proven.rawValue
+        guard let scope, verdict.proven == true,
+            verdict.result == Verification.Verdict.Strength.proven.rawValue
         else { return false }
         return scope.isWholeCatalog && scope.depth != Depth.labels.rawValue && verdict.objections.isEmpty
     }

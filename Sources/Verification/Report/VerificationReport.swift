@@ -38,7 +38,8 @@ package struct VerificationReport: Encodable, Sendable {
 
     private enum CodingKeys: CodingKey {
         case schemaVersion, kind, tool, startedAt, finishedAt, durationSeconds, snapshotHeldSeconds, challenge
-        case signature, database, catalog, scope, keys, depth, sample, census, nulls, unopenedRecords, duplicates
+        case signature, database, catalog, scope, keys, depth, sample, census, nulls, unopenedRecords,
+            duplicates
         case coverage, fence, openTransactions, durability, watch, verdict, failuresTotal
     }
 

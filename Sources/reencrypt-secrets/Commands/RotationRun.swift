@@ -199,7 +199,8 @@ struct RotationRun {
         _ error: any Error, _ start: Moment, _ database: JobReport.Database?, dryRun: Bool
     ) throws {
         try Self.refuse(
-            error, start: start, mode: mode, keyring: keyring, database: database, scope, dryRun: dryRun, report)
+            error, start: start, mode: mode, keyring: keyring, database: database, scope, dryRun: dryRun,
+            report)
     }
 
     /// The same where not even the settings could be read.
@@ -238,7 +239,8 @@ struct RotationRun {
             outcome: outcome, reason: reason, mode: mode.rawValue, dryRun: dryRun,
             targetKey: keyring.map { JobReport.Key($0.primary) },
             keys: keyring?.keys.map(JobReport.Key.init) ?? [],
-            database: database, tablesLeftOut: scope.tablesLeftOut, censusBefore: before.map(JobReport.CensusGroup.groups),
+            database: database, tablesLeftOut: scope.tablesLeftOut,
+            censusBefore: before.map(JobReport.CensusGroup.groups),
             censusAfter: after.map(JobReport.CensusGroup.groups), records: records, sweeps: sweeps)
     }
 }

@@ -49,7 +49,8 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @Flag(
         help:
-            "Exit code 0 for less than a proof (--table, --depth labels, a sample, no record, a standby), if nothing bad is found.")
+            "Exit code 0 for less than a proof (--table, --depth labels, a sample, no record, a standby), if nothing bad is found."
+    )
     var partial = false
 
     @OptionGroup var report: ReportOptions

@@ -65,13 +65,15 @@ struct VerdictText {
         }
         facts.append(fence)
         if !outcome.scope.isWholeCatalog {
-            facts.append("of the catalog, the tables that --table names: \(outcome.scope.tables.joined(separator: ", "))")
+            facts.append(
+                "of the catalog, the tables that --table names: \(outcome.scope.tables.joined(separator: ", "))"
+            )
         }
         facts += duplicateFacts
         if outcome.watchedSeconds > 0 { facts.append("watched for \(seconds(outcome.watchedSeconds)) more") }
         if outcome.verdict.isProven {
             facts.append(
-                "the earliest point that can be restored to with \(outcome.targetKeyID) alone: \(database.snapshotTime), \(database.lsn)"
+                "the earliest point that can be restored to without a key other than \(outcome.targetKeyID): \(database.snapshotTime), \(database.lsn)"
             )
         }
         return facts
@@ -81,11 +83,13 @@ struct VerdictText {
         let refused = outcome.fencedKeyIDs.sorted().joined(separator: ", ")
         let others = outcome.retiredKeyIDs.filter { !outcome.fencedKeyIDs.contains($0) }
         if refused.isEmpty {
-            return "no fence: a writer that still has a retired key can write under it at any time (fence add)"
+            return
+                "no fence: a writer that still has a retired key can write under it at any time (fence add)"
         }
         let text = "a fence refuses values under \(refused)"
         if others.isEmpty { return text }
-        return text + "; none refuses \(others.joined(separator: ", ")): \(others.count == 1 ? "it" : "they") can still be written under (fence add)"
+        return text
+            + "; none refuses \(others.joined(separator: ", ")): \(others.count == 1 ? "it" : "they") can still be written under (fence add)"
     }
 
     private var duplicateFacts: [String] {
