@@ -54,6 +54,10 @@ package struct Verdict: Sendable, Hashable, Encodable {
         if let sample = outcome.sample { objections.append(sampled(sample, failed: outcome.failures.total)) }
         if let problems = outcome.coverageProblems { objections += problems }
         for transaction in outcome.openTransactions { objections.append(transaction.objection) }
+        for pending in outcome.pendingDefinitions {
+            objections.append(
+                "\(pending) may attach a table that was not looked at: end it, or wait for its end.")
+        }
         if outcome.database.isStandby {
             objections.append(
                 "This is a standby, which may be behind its primary: the verdict is an estimate.")

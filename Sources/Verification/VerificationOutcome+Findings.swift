@@ -45,6 +45,7 @@ extension VerificationOutcome {
         unopenedRecords = later.unopenedRecords
         duplicates = later.duplicates
         isFenced = later.isFenced
+        pendingDefinitions = later.pendingDefinitions
         snapshotHeldSeconds += later.snapshotHeldSeconds
     }
 }

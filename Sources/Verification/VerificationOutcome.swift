@@ -98,6 +98,8 @@ package struct VerificationOutcome: Sendable, Encodable {
     /// Whether the server refuses values under the retired keys in every table.
     package var isFenced = false
     package var openTransactions: [OpenTransaction] = []
+    /// Transactions that may attach a table which was not read, each a few words.
+    package var pendingDefinitions: [String] = []
     package var durability = Durability()
     package var sightings: [Sighting] = []
     /// How long `--watch` looked, in seconds.

@@ -1,50 +1,59 @@
 import Catalog
 import Postgres
 
-/// A snapshot that has been taken, with everything about the database that is asked in it.
+/// Everything about the database that is asked in a snapshot before its tables are read.
 struct SnapshotOpening: Sendable {
-    let name: String
     let database: DatabaseIdentity
     let tables: [EncryptedTable]
     let leaves: [RangeDispenser.Leaf]
     /// Transactions that were under way, by their 32-bit ids: what they write, the snapshot does not see. From
     /// the locks they hold on their own ids: the snapshot lists none that began after the last one to end.
     let openTransactionIDs: [String]
-    /// What the snapshot sees, as text: the same again means that no transaction has ended since.
-    let horizon: String
+    /// What the snapshot sees: the same again means that no transaction has ended since.
+    let horizon: TransactionHorizon
     let isFenced: Bool
+    /// Whether this role may read which transaction wrote a row's version.
+    let showsWriters: Bool
     let instant: ContinuousClock.Instant
 
-    /// Takes the snapshot; the transaction is left open.
-    static func take(_ plan: VerificationPlan, _ session: PostgresSession) throws -> SnapshotOpening {
-        let instant = ContinuousClock.now
-        let name = try SharedSnapshot.export(session)
+    /// - Parameter session: the reader's.
+    static func take(
+        _ plan: VerificationPlan, _ held: HeldSnapshot, _ session: PostgresSession
+    ) throws -> SnapshotOpening {
         let facts = try facts(session)
-        // In the snapshot too: a partition that was attached since is looked at, or nothing is judged.
-        let tables = try plan.resolveTables(session)
         var leaves: [RangeDispenser.Leaf] = []
-        for table in tables {
+        for table in held.tables {
             for leaf in table.leaves {
-                let statements = DepthStatements(table, leaf)
                 var none = QueryParameters()
-                _ = try session.query(statements.hold, &none)
-                let size = try session.query(statements.size, &none)
+                let size = try session.query(DepthStatements(table, leaf).size, &none)
+                try leaf.refuseRowsElsewhere(hidden: size.flag(0, 2))
                 leaves.append(
                     RangeDispenser.Leaf(
-                        table: table, leaf: leaf, blocks: size.integer(0, 0) ?? 0,
-                        bytesPerBlock: size.integer(0, 1) ?? 0))
+                        table: table, leaf: leaf, blocks: try size.number(0, 0),
+                        bytesPerBlock: try size.number(0, 1)))
             }
         }
         return SnapshotOpening(
-            name: name, database: facts.database, tables: tables, leaves: leaves,
+            database: facts.database, tables: held.tables, leaves: leaves,
             openTransactionIDs: facts.openTransactionIDs, horizon: facts.horizon,
-            isFenced: try plan.isFenced(tables, session),
-            instant: instant)
+            isFenced: try plan.isFenced(held.tables, session),
+            showsWriters: try showsWriters(leaves.map(\.leaf.oid), session), instant: held.instant)
+    }
+
+    private static func showsWriters(_ leaves: [UInt32], _ session: PostgresSession) throws -> Bool {
+        var parameters = QueryParameters()
+        parameters.append(oids: leaves)
+        return try session.query(
+            """
+            SELECT coalesce(bool_and(has_column_privilege(leaf, 'xmin', 'SELECT')), true) \
+            FROM unnest($1) AS leaf
+            """, parameters
+        ).flag(0, 0)
     }
 
     private static func facts(
         _ session: PostgresSession
-    ) throws -> (database: DatabaseIdentity, openTransactionIDs: [String], horizon: String) {
+    ) throws -> (database: DatabaseIdentity, openTransactionIDs: [String], horizon: TransactionHorizon) {
         // The position is asked after the snapshot was taken, so it lies behind everything that it sees. The
         // name of the current WAL file holds the timeline; the control file learns of it a checkpoint later.
         let result = try session.query(
@@ -72,7 +81,7 @@ struct SnapshotOpening: Sendable {
             name: name, serverVersion: result.string(0, 1) ?? "", systemIdentifier: result.string(0, 2),
             timeline: result.integer(0, 3), isStandby: result.bool(0, 4) ?? false, lsn: lsn,
             snapshotTime: time)
-        let open = (result.string(0, 7) ?? "").split(separator: ",").map(String.init)
-        return (database, open, result.string(0, 8) ?? "")
+        let open = try result.text(0, 7).split(separator: ",").map(String.init)
+        return (database, open, try TransactionHorizon(try result.text(0, 8)))
     }
 }
