@@ -1,7 +1,7 @@
 import Catalog
 import Postgres
 
-/// Looks whether the old key can be taken out of service, from the database alone.
+/// Looks whether any value needs a key other than the target, from the database alone.
 ///
 /// A pass over all tables in one shared snapshot; then what that snapshot could not see: transactions that
 /// were open, whether its contents are on disk, and what is written afterwards.
@@ -55,8 +55,9 @@ package struct Verifier: Sendable {
             let opening = try await held.reader.perform { try SnapshotOpening.take(plan, held, $0) }
             let pass = SnapshotPass(plan: plan, held: held, leaves: opening.leaves, observer: observer)
             var outcome = VerificationOutcome(
-                database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth)
-            outcome.isFenced = opening.isFenced
+                database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth, scope: plan.scope,
+                namedRetiredKeyIDs: plan.retiredKeyIDs)
+            outcome.fencedKeyIDs = opening.fencedKeyIDs
             if plan.depth == .labels || plan.samplePercent != nil {
                 observer.began("Counting labels")
                 outcome.take(try await pass.census())
@@ -141,7 +142,7 @@ package struct Verifier: Sendable {
         let reading = try await plan.hold(observer).read { held in
             let later = try await held.reader.perform { try SnapshotOpening.take(plan, held, $0) }
             guard later.tables.map(\.identity) == opening.tables.map(\.identity), later.showsWriters,
-                later.isFenced == opening.isFenced
+                later.fencedKeyIDs == opening.fencedKeyIDs
             else { return false }
             let pass = SnapshotPass(plan: plan, held: held, leaves: later.leaves, observer: observer)
             let (_, tallies) = try await pass.depth(since: opening.horizon)

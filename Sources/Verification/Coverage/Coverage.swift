@@ -7,8 +7,14 @@ package struct Coverage: Sendable, Hashable {
     /// How much was looked at.
     package let relations: Int
     package let columns: Int
+    /// What the catalog lists under `ignore:`, in its order.
+    package let ignored: [IgnoredColumn]
 
-    package init(findings: [CoverageFinding], foreignTables: [String], relations: Int, columns: Int) {
+    package init(
+        findings: [CoverageFinding], foreignTables: [String], relations: Int, columns: Int,
+        ignored: [IgnoredColumn] = []
+    ) {
+        self.ignored = ignored
         self.findings = findings
         self.foreignTables = foreignTables
         self.relations = relations

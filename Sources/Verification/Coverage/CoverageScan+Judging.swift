@@ -51,6 +51,7 @@ extension CoverageScan {
         for (index, column) in columns.enumerated() {
             var keyIDs: Set<String> = []
             var isEmbedded = false
+            var embeddedKeyIDs: Set<String> = []
             for (offset, trace) in traces.enumerated()
             where counts.integer(0, index * traces.count + offset) ?? 0 > 0 {
                 let values = try session.query(statements.values(of: column, with: trace))
@@ -58,7 +59,9 @@ extension CoverageScan {
                     guard let value = values.bytes(row, 0) else { continue }
                     switch EnvelopeTrace(of: value) {
                     case .envelope(let keyID): keyIDs.insert(keyID)
-                    case .embedded: isEmbedded = true
+                    case .embedded:
+                        isEmbedded = true
+                        embeddedKeyIDs.formUnion(EmbeddedKeyIDs.ids(in: value))
                     case .none: break
                     }
                 }
@@ -66,7 +69,7 @@ extension CoverageScan {
             if !keyIDs.isEmpty {
                 found[Array(column.name.utf8)] = (.envelopes, keyIDs.sorted())
             } else if isEmbedded {
-                found[Array(column.name.utf8)] = (.embedded, [])
+                found[Array(column.name.utf8)] = (.embedded, embeddedKeyIDs.sorted())
             }
         }
         return found

@@ -8,7 +8,8 @@ package import Postgres
 /// a search outside of them, and what it does not find need not be absent.
 package struct CoverageScan: Sendable {
     private let covered: Set<Covered>
-    private let ignored: Set<ExactName>
+    private let ignored: [QualifiedColumn]
+    private let ignoredNames: [ExactName: Int]
     private let cataloged: Set<UInt32>
     let seed: UInt16
 
@@ -47,7 +48,10 @@ package struct CoverageScan: Sendable {
         }
         self.covered = covered
         self.cataloged = cataloged
-        self.ignored = Set(ignored.map { ExactName($0) })
+        self.ignored = ignored
+        ignoredNames = Dictionary(
+            ignored.enumerated().map { (ExactName($0.element), $0.offset) },
+            uniquingKeysWith: { first, _ in first })
         self.seed = seed
     }
 
@@ -58,6 +62,7 @@ package struct CoverageScan: Sendable {
         let all = try CandidateColumn.all(session)
         let rootsInPart = Set(all.filter { cataloged.contains($0.relation) }.map(\.rootOID))
         var findings: [ExactName: CoverageFinding] = [:]
+        var ignoredColumns = ignored.map { IgnoredColumn($0) }
         var foreign: [String] = []
         var relations = 0
         var columns = 0
@@ -79,6 +84,11 @@ package struct CoverageScan: Sendable {
                     column, reason, keyIDs,
                     namingRoot: isRootInCatalog || !rootsInPart.contains(column.rootOID))
                 finding.isTableInCatalog = isRootInCatalog || cataloged.contains(column.relation)
+                if let index = ignoredIndex(column) {
+                    let earlier = ignoredColumns[index].finding
+                    ignoredColumns[index].finding = earlier.map { Self.merged($0, finding) } ?? finding
+                    continue
+                }
                 let name = ExactName(finding.qualifiedColumn)
                 findings[name] = findings[name].map { Self.merged($0, finding) } ?? finding
             }
@@ -87,18 +97,22 @@ package struct CoverageScan: Sendable {
             findings: findings.values.sorted {
                 ($0.schema, $0.table, $0.column) < ($1.schema, $1.table, $1.column)
             },
-            foreignTables: foreign.sorted(), relations: relations, columns: columns)
+            foreignTables: foreign.sorted(), relations: relations, columns: columns, ignored: ignoredColumns)
     }
 
     private static func byRelation(_ columns: [CandidateColumn]) -> [(UInt32, [CandidateColumn])] {
         Dictionary(grouping: columns, by: \.relation).sorted { $0.key < $1.key }
     }
 
-    /// In the catalog, or none of ours. A partition goes by its own name or by its root's.
+    /// Where the catalog's `ignore:` lists the column: a partition goes by its own name or by its root's.
+    private func ignoredIndex(_ column: CandidateColumn) -> Int? {
+        ignoredNames[ExactName(column.schema, column.table, column.name)]
+            ?? ignoredNames[ExactName(column.rootSchema, column.rootTable, column.name)]
+    }
+
+    /// In the catalog, or without rows of its own.
     private func isSettled(_ column: CandidateColumn, rootsInPart: Set<UInt32>) -> Bool {
         if covered.contains(Covered(column.relation, column.name)) { return true }
-        let names = [(column.schema, column.table), (column.rootSchema, column.rootTable)]
-        if names.contains(where: { ignored.contains(ExactName($0.0, $0.1, column.name)) }) { return true }
         guard column.kind == .partitioned else { return false }
         // It stores nothing: its partitions speak for themselves. A root without any has its name alone.
         return column.rootOID != column.relation || rootsInPart.contains(column.relation)

@@ -50,7 +50,10 @@ extension VerificationReport {
         duplicates = Duplicates(
             total: outcome.duplicates.foundTotal, listed: outcome.duplicates.found.map(\.places),
             coveredFraction: outcome.duplicates.coveredFraction)
-        fence = Fence(isComplete: outcome.isFenced, constraints: circumstances.fences)
+        scope = Scope(outcome, ignored: circumstances.coverage?.ignored)
+        fence = Fence(
+            isComplete: outcome.isFenced, refusedKeyIds: outcome.fencedKeyIDs.sorted(),
+            constraints: circumstances.fences)
         openTransactions = outcome.openTransactions.map {
             OpenTransaction(
                 transactionId: $0.transactionID, pid: $0.pid, applicationName: $0.applicationName,
@@ -97,7 +100,7 @@ extension VerificationReport {
 extension VerificationReport.Database {
     fileprivate init(_ identity: DatabaseIdentity) {
         self.init(
-            name: identity.name, serverVersion: identity.serverVersion,
+            name: identity.name, oid: identity.oid, serverVersion: identity.serverVersion,
             systemIdentifier: identity.systemIdentifier, timeline: identity.timeline,
             isStandby: identity.isStandby, snapshotLsn: identity.lsn, snapshotTime: identity.snapshotTime)
     }
@@ -106,13 +109,12 @@ extension VerificationReport.Database {
 extension VerificationReport.Verdict {
     fileprivate init(_ outcome: VerificationOutcome) {
         let verdict = outcome.verdict
-        // What a standby shows is behind by nature; that alone makes it an estimate.
-        let isEstimate = outcome.database.isStandby && verdict.objections.count == 1
         let point = VerificationReport.RestorePoint(
             lsn: outcome.database.lsn, time: outcome.database.snapshotTime)
         self.init(
-            result: verdict.isProven ? "proven" : isEstimate ? "estimate" : "not proven",
-            exitCode: verdict.isProven ? 0 : 2, sentence: verdict.sentence, objections: verdict.objections,
-            doesNotProve: Verification.Verdict.limits, earliestRestorePoint: verdict.isProven ? point : nil)
+            result: verdict.strength.rawValue, proven: verdict.isProven, partial: verdict.isPartial,
+            exitCode: verdict.exitCode, sentence: verdict.sentence, objections: verdict.objections,
+            missing: verdict.missing, doesNotProve: Verification.Verdict.limits,
+            earliestRestorePoint: verdict.isProven ? point : nil)
     }
 }

@@ -11,7 +11,7 @@ struct SnapshotOpening: Sendable {
     let openTransactionIDs: [String]
     /// What the snapshot sees: the same again means that no transaction has ended since.
     let horizon: TransactionHorizon
-    let isFenced: Bool
+    let fencedKeyIDs: Set<String>
     /// Whether this role may read which transaction wrote a row's version.
     let showsWriters: Bool
     let instant: ContinuousClock.Instant
@@ -36,7 +36,7 @@ struct SnapshotOpening: Sendable {
         return SnapshotOpening(
             database: facts.database, tables: held.tables, leaves: leaves,
             openTransactionIDs: facts.openTransactionIDs, horizon: facts.horizon,
-            isFenced: try plan.isFenced(held.tables, session),
+            fencedKeyIDs: try plan.fencedKeyIDs(held.tables, session),
             showsWriters: try showsWriters(leaves.map(\.leaf.oid), session), instant: held.instant)
     }
 
@@ -54,34 +54,15 @@ struct SnapshotOpening: Sendable {
     private static func facts(
         _ session: PostgresSession
     ) throws -> (database: DatabaseIdentity, openTransactionIDs: [String], horizon: TransactionHorizon) {
-        // The position is asked after the snapshot was taken, so it lies behind everything that it sees. The
-        // name of the current WAL file holds the timeline; the control file learns of it a checkpoint later.
+        // The position is asked after the snapshot was taken, so it lies behind everything that it sees.
+        let database = try DatabaseIdentity.read(session)
         let result = try session.query(
             """
-            SELECT current_database()::text, current_setting('server_version'), \
-            CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') \
-            THEN (SELECT system_identifier FROM pg_control_system())::text END, \
-            CASE WHEN NOT pg_is_in_recovery() \
-            THEN ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint \
-            WHEN has_function_privilege('pg_control_checkpoint()', 'EXECUTE') \
-            THEN (SELECT timeline_id FROM pg_control_checkpoint())::bigint END, \
-            pg_is_in_recovery(), \
-            CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0') \
-            ELSE pg_current_wal_insert_lsn() END::text, \
-            to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), \
-            (SELECT coalesce(string_agg(DISTINCT l.transactionid::text, ','), '') FROM pg_locks AS l \
+            SELECT (SELECT coalesce(string_agg(DISTINCT l.transactionid::text, ','), '') FROM pg_locks AS l \
             WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted), \
             pg_current_snapshot()::text
             """)
-        guard let name = result.string(0, 0), let lsn = result.string(0, 5), let time = result.string(0, 6)
-        else {
-            throw PostgresError(.unexpectedAnswer, "the server did not say which database it is")
-        }
-        let database = DatabaseIdentity(
-            name: name, serverVersion: result.string(0, 1) ?? "", systemIdentifier: result.string(0, 2),
-            timeline: result.integer(0, 3), isStandby: result.bool(0, 4) ?? false, lsn: lsn,
-            snapshotTime: time)
-        let open = try result.text(0, 7).split(separator: ",").map(String.init)
-        return (database, open, try TransactionHorizon(try result.text(0, 8)))
+        let open = try result.text(0, 0).split(separator: ",").map(String.init)
+        return (database, open, try TransactionHorizon(try result.text(0, 1)))
     }
 }

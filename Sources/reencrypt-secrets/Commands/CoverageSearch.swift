@@ -7,10 +7,16 @@ import Verification
 final class CoverageSearch: Sendable {
     private let settings: ConnectionSettings
     private let file: CatalogFile
+    private let target: String
+    private let retired: [String]
     private let found = Mutex<Coverage?>(nil)
 
-    /// - Parameter file: the whole catalog, whatever `--table` selects: its other tables are in a catalog, too.
-    init(_ settings: ConnectionSettings, _ file: CatalogFile) {
+    /// - Parameters:
+    ///   - file: the whole catalog, whatever `--table` selects: its other tables are in a catalog, too.
+    ///   - retired: ids of former keys that the settings name; those that fences name are ours as well.
+    init(_ settings: ConnectionSettings, _ file: CatalogFile, target: String, retired: [String]) {
+        self.target = target
+        self.retired = retired
         self.settings = settings
         self.file = file
     }
@@ -22,7 +28,8 @@ final class CoverageSearch: Sendable {
         let tables = try Introspection.resolve(file.entries, session: session).tables
         let coverage = try CoverageScan(tables, ignored: file.ignored).run(session)
         found.withLock { $0 = coverage }
-        return coverage.problems
+        let ours = try StandingFences.refusedKeyIDs(in: tables, session).union(retired)
+        return coverage.problems + coverage.ignored.compactMap { $0.objection(target: target, retired: ours) }
     }
 
     /// Nil until the search has run.

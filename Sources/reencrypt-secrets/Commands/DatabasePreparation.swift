@@ -21,7 +21,7 @@ struct DatabasePreparation: Sendable {
         let connection = PostgresConnection(settings)
         let found = try await connection.perform { session in
             let server = try Preflight.server(session, forWriting: forWriting)
-            let database = try identity(session)
+            let database = JobReport.Database(try DatabaseIdentity.read(session))
             if server.contains(where: { $0.severity == .refuse }) {
                 return DatabasePreparation(tables: [], problems: server, database: database)
             }
@@ -56,17 +56,5 @@ struct DatabasePreparation: Sendable {
         for problem in problems {
             logger.log(level: problem.severity == .refuse ? .error : .warning, "\(problem)")
         }
-    }
-
-    private static func identity(_ session: PostgresSession) throws -> JobReport.Database {
-        let result = try session.query(
-            """
-            SELECT current_database(), current_setting('server_version'), \
-            CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') \
-            THEN (SELECT system_identifier FROM pg_control_system())::text END
-            """)
-        return JobReport.Database(
-            name: result.string(0, 0) ?? "", systemIdentifier: result.string(0, 2),
-            serverVersion: result.string(0, 1) ?? "")
     }
 }
