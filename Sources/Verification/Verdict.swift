@@ -113,6 +113,10 @@ package struct Verdict: Sendable, Hashable, Encodable {
         }
         if let problems = outcome.coverageProblems { findings += problems }
         for transaction in outcome.openTransactions { findings.append(transaction.objection) }
+        for pending in outcome.pendingDefinitions {
+            findings.append(
+                "\(pending) may attach a table that was not looked at: end it, or wait for its end.")
+        }
         if !outcome.database.isStandby {
             findings += outcome.durability.objections(lsn: outcome.database.lsn)
         }

@@ -45,6 +45,7 @@ extension VerificationOutcome {
         unopenedRecords = later.unopenedRecords
         duplicates = later.duplicates
         fencedKeyIDs = later.fencedKeyIDs
+        pendingDefinitions = later.pendingDefinitions
         snapshotHeldSeconds += later.snapshotHeldSeconds
     }
 }

@@ -101,6 +101,8 @@ package struct VerificationOutcome: Sendable, Encodable {
     /// The key ids that the server refuses in every encrypted column of the tables that were looked at.
     package var fencedKeyIDs: Set<String> = []
     package var openTransactions: [OpenTransaction] = []
+    /// Transactions that may attach a table which was not read, each a few words.
+    package var pendingDefinitions: [String] = []
     package var durability = Durability()
     package var sightings: [Sighting] = []
     /// How long `--watch` looked, in seconds.

@@ -45,6 +45,13 @@ package struct VerificationPlan: Sendable {
     }
 
     package var targetKeyID: String { targetKey.id.description }
+    /// Reads the catalog's tables in one piece, as their names lead to them then.
+    func hold(_ observer: any VerificationObserver) -> SnapshotHold {
+        SnapshotHold(
+            settings, lockPatience: .seconds(60), definitionPatience: openTransactionWait,
+            waiting: { observer.began($0) }, resolve: resolveTables)
+    }
+
     var keyIDs: [String] { [targetKeyID] + retiredKeyIDs }
     var sampleMillionths: Int? { samplePercent.map { Int(($0 * 10_000).rounded()) } }
 }

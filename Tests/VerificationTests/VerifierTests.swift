@@ -43,6 +43,7 @@ struct VerifierTests {
         }
         let table = table
         try await connection.perform { session in
+            try session.query("SET search_path = public")
             try session.query("CREATE TABLE \(table) (id bigint PRIMARY KEY, secret text)")
             var parameters = QueryParameters()
             parameters.append(texts: values)

@@ -72,7 +72,10 @@ package enum Preflight {
                 try session.transaction("BEGIN READ WRITE") { session in
                     try session.query("SET LOCAL row_security = off")
                     try session.query("SET LOCAL lock_timeout = '3s'")
-                    try session.query("EXPLAIN UPDATE ONLY \(leaf.sqlName) SET \(assignments)")
+                    // Planning may open the bodies of the application's functions.
+                    try session.underRolePath {
+                        try session.query("EXPLAIN UPDATE ONLY \(leaf.sqlName) SET \(assignments)")
+                    }
                 }
             } catch let error as PostgresError where error.code == .server && !error.breaksConnection {
                 if error.sqlState == .lockNotAvailable {

@@ -49,6 +49,8 @@ struct LeafSource {
             "SELECT \(ends.joined(separator: ", ")) FROM ONLY \(leaf) AS t WHERE \(inRange) ORDER BY \(order)"
     }
 
+    /// Runs under the role's path, since triggers, constraints and index expressions of the application run with it:
+    /// nothing in it is looked up by name.
     var update: String {
         let names = columns.indices.map { "v\($0)" }
         let assignments = zip(columns, names).map { column, name in
@@ -59,13 +61,13 @@ struct LeafSource {
         // A set-returning function in the select list hands its rows on one by one; in FROM it would copy all of
         // them into a store first.
         let elements =
-            ["unnest($1::tid[]) AS row"]
+            ["pg_catalog.unnest($1::pg_catalog.tid[]) AS row"]
             + zip(columns, names).enumerated().map { index, pair in
-                "unnest($\(index + 2)::\(arrayType(pair.0.type))) AS \(pair.1)"
+                "pg_catalog.unnest($\(index + 2)::pg_catalog.\(arrayType(pair.0.type))) AS \(pair.1)"
             }
         return """
             UPDATE ONLY \(leaf) AS t SET \(assignments.joined(separator: ", ")) \
-            FROM (SELECT \(elements.joined(separator: ", "))) AS v WHERE t.ctid = v.row
+            FROM (SELECT \(elements.joined(separator: ", "))) AS v WHERE t.ctid OPERATOR(pg_catalog.=) v.row
             """
     }
 

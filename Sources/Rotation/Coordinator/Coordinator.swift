@@ -39,6 +39,9 @@ package final class Coordinator: Sendable {
     private let logger: Logger
     private let metrics: CoordinatorMetrics
     private let connection: PostgresConnection
+    private let hold: SnapshotHold
+    /// Transactions that may have attached a table since the last census, which then did not read it.
+    private let pending = Mutex<[String]>([])
     private let pace: Mutex<Pace>
     private let pacer: Pacer
     private let vacuum: LeafVacuum?
@@ -83,6 +86,9 @@ package final class Coordinator: Sendable {
         self.observer = observer
         self.logger = logger
         connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
+        hold = SnapshotHold(of: plan.tables, settings.named("reencrypt-secrets census")) { reason in
+            logger.info("\(reason)")
+        }
         pace = Mutex(
             Pace(
                 sizer: BatchSizer(
@@ -143,8 +149,8 @@ package final class Coordinator: Sendable {
                 case .incomplete(let reason): return try await result(.incomplete(reason), before, latest)
                 }
             }
-            if let change = try await leafChange() {
-                return try await result(.incomplete(change), before, latest)
+            if let reason = try await whatWasNotRead() {
+                return try await result(.incomplete(reason), before, latest)
             }
             try await leadership.confirm()
             return try await result(.complete, before, latest)
@@ -155,6 +161,8 @@ package final class Coordinator: Sendable {
         } catch let error as RotationError where error.code != .leadershipLost {
             // Rows may have been changed already: that is incomplete, not 'could not run'.
             return try await result(.incomplete(error.message), before, nil)
+        } catch let error as SnapshotHoldError {
+            return try await result(.incomplete(error.description), before, nil)
         } catch let error as PostgresError {
             return try await result(.incomplete(error.description), before, nil)
         }
@@ -248,27 +256,25 @@ package final class Coordinator: Sendable {
     }
 
     private func takeCensus() async throws -> Census {
-        let taker = CensusTaker(plan.tables, keyIDs: plan.keyring.ids.map(\.description))
-        let census = try await patience.retrying("The census") {
-            try await connection.perform { try taker.take($0) }
+        let keyIDs = plan.keyring.ids.map(\.description)
+        let reading = try await patience.retrying("The census") {
+            try await hold.census(keyIDs: keyIDs)
         }
-        metrics.remains(census, target: plan.targetKeyID)
-        return census
+        pending.withLock { $0 = reading.pending }
+        metrics.remains(reading.finding, target: plan.targetKeyID)
+        return reading.finding
     }
 
-    /// Why a census does not speak for the whole table: its partitions are others than at the start.
-    private func leafChange() async throws -> String? {
-        let tables = plan.tables
-        return try await patience.retrying("The look at the partitions") {
-            try await connection.perform { session in
-                for table in tables {
-                    guard let change = try table.leafChange(session) else { continue }
-                    return
-                        "the relations of \(table.name) changed meanwhile (\(change)); run again to take them in"
-                }
-                return nil
-            }
+    /// Why the last census does not speak for all that the catalog's names lead to; nil where it does.
+    private func whatWasNotRead() async throws -> String? {
+        if let pending = pending.withLock({ $0.first }) {
+            return SnapshotHoldError.pending(pending).description
         }
+        let tables = plan.tables
+        let change = try await patience.retrying("The last look at the tables") {
+            try await connection.perform { try TableIdentity.change(of: tables, $0) }
+        }
+        return change.map { SnapshotHoldError.moved($0).description }
     }
 
     private func result(

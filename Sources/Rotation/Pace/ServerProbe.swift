@@ -136,8 +136,12 @@ struct ServerProbe: Sendable {
         do {
             let holds = try session.transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") { session in
                 try session.query("SELECT set_config('statement_timeout', '\(patience)', true)")
-                let result = try session.query("SELECT (\(bare(query))\n)::boolean")
-                return result.bool(0, 0) ?? false
+                // Its names are the operator's, and mean what they mean to the role.
+                let result = try session.underRolePath {
+                    try session.query("SELECT (\(bare(query))\n)::boolean")
+                }
+                // No row and NULL hold nothing.
+                return result.rowCount > 0 && result.bool(0, 0) == true
             }
             return holds ? "throttle-query" : nil
         } catch let error as PostgresError where !error.breaksConnection {

@@ -30,12 +30,16 @@ package struct FenceBuilder: Sendable {
     private let lock: FenceLock
     private let connection: PostgresConnection
     private let watcher: PostgresConnection
+    private let settings: ConnectionSettings
+    private let waiting: @Sendable (String) -> Void
 
     /// - Parameter settings: `answerTimeout` has to leave a validation its time.
     package init(
         _ tables: [EncryptedTable], target: String, retired: [String], lock: FenceLock,
-        connecting settings: ConnectionSettings
+        connecting settings: ConnectionSettings, waiting: @escaping @Sendable (String) -> Void
     ) {
+        self.settings = settings
+        self.waiting = waiting
         self.tables = tables
         self.target = target
         self.retired = retired
@@ -143,11 +147,12 @@ package struct FenceBuilder: Sendable {
 
     /// Whatever carries a retired id, or is no envelope, so that nobody can say what it is under.
     private func requireNoOldRecords(takenBack: Bool) async throws {
-        let taker = CensusTaker(tables, keyIDs: [target] + retired)
-        let census = try await connection.perform { try taker.take($0) }
-        let remaining = census.sortedGroups().filter { entry in
+        let hold = SnapshotHold(of: tables, settings, waiting: waiting)
+        let census = try await hold.census(keyIDs: [target] + retired)
+        let remaining = census.finding.sortedGroups().filter { entry in
             entry.records > 0 && entry.group.label.keyID.map(retired.contains) ?? true
         }
+        if let pending = census.pending.first { throw SnapshotHoldError.pending(pending) }
         if !remaining.isEmpty { throw Remaining(groups: remaining, isTakenBack: takenBack) }
     }
 }

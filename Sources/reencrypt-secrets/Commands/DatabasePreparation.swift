@@ -27,7 +27,10 @@ struct DatabasePreparation: Sendable {
             if server.contains(where: { $0.severity == .refuse }) {
                 return DatabasePreparation(tables: [], problems: server, identity: identity)
             }
-            let introspection = try Introspection.resolve(file.entries, session: session)
+            // In one snapshot, so that what is found of a name belongs together.
+            let introspection = try session.transaction(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            ) { try Introspection.resolve(file.entries, session: $0) }
             var problems = server + introspection.problems
             for table in introspection.tables {
                 if forVerification {

@@ -80,7 +80,7 @@ struct FenceAddCommand: AsyncParsableCommand {
             }
             let builder = FenceBuilder(
                 preparation.tables, target: target, retired: retired, lock: options.lock,
-                connecting: FenceOutput.patient(settings.database))
+                connecting: FenceOutput.patient(settings.database), waiting: { logger.info("\($0)") })
             let output = FenceOutput(logger)
             if logOnly {
                 try await output.reporting { try await builder.addLogOnly(output.log) }
@@ -140,7 +140,7 @@ struct FenceDropCommand: AsyncParsableCommand {
             }
             let builder = FenceBuilder(
                 tables, target: "", retired: [], lock: options.lock,
-                connecting: FenceOutput.patient(settings))
+                connecting: FenceOutput.patient(settings), waiting: { logger.info("\($0)") })
             let output = FenceOutput(logger)
             try await output.reporting {
                 for (table, dropped) in try await builder.drop(output.log) {

@@ -119,9 +119,12 @@ struct RotationRun {
         let signal: Int32?
         do {
             (result, signal) = try await StopSignals.run(logger) {
-                let connection = PostgresConnection(settings.named("reencrypt-secrets dry run"))
-                return try await DryRun(plan, allowsUnknownKeys: allowsUnknownKeys, logger: logger).run(
-                    connection,
+                try await DryRun(plan, allowsUnknownKeys: allowsUnknownKeys, logger: logger).run(
+                    settings.named("reencrypt-secrets dry run"),
+                    onBegin: {
+                        try failures.withLock { $0 = try FailureSpool() }
+                        logged.withLock { $0 = 0 }
+                    },
                     onRecord: { table, column, id, keyID in
                         let isLogged = logged.withLock { count in
                             count += 1
