@@ -102,7 +102,7 @@ struct VerifyCommand: AsyncParsableCommand {
                 try FenceInspection(table, session: session).fences.filter { $0.isLocal }.map { fence in
                     VerificationReport.FenceConstraint(
                         table: table.name, name: fence.name, isValidated: fence.isValidated,
-                        retiredKeyIDs: fence.mark?.retired ?? [])
+                        retiredKeyIDs: fence.refused)
                 }
             }
         }
