@@ -178,6 +178,46 @@ def test_a_fence_that_is_not_enforced(database, tool, kek_v1, kek_v2):
     assert status(tool)[0]["validated"] and is_counted(tool)
 
 
+ODD_SETTINGS = {
+    "quote_all_identifiers": "on",
+    "standard_conforming_strings": "off",
+    "backslash_quote": "off",
+    "transform_null_equals": "on",
+    "from_collapse_limit": "1",
+    "plan_cache_mode": "force_generic_plan",
+    "constraint_exclusion": "on",
+    "jit_above_cost": "0",
+    "default_transaction_read_only": "on",
+}
+
+
+def test_it_is_recognised_whatever_the_database_is_set_to(database, tool, kek_v2):
+    tables = [
+        SecretsTable(database, name=f"t_{kind}", column_type=kind).create().fill(kek_v2, range(3))
+        for kind in ("bytea", "text", "varchar", "json", "jsonb")
+    ]
+    database.execute("CREATE DOMAIN sealed AS varchar(900) CHECK (VALUE <> '')")
+    tables.append(SecretsTable(database, name="t_domain", column_type="sealed").create())
+    tool.write_catalog(*tables)
+    fence(tool, "add").expect(0)
+    parallel = "force_parallel_mode" if database.value("SHOW server_version_num") < "160000" else "debug_parallel_query"
+    for name, value in {**ODD_SETTINGS, parallel: "on"}.items():
+        database.set(name, value)
+    assert all(column["validated"] and column["retired"] == ["kek-v1"] for column in status(tool)), status(tool)
+    assert is_counted(tool)
+
+
+def test_it_is_recognised_after_a_change_of_type(database, tool, kek_v2):
+    """The server writes the constraint again, with other casts."""
+    table = SecretsTable(database, column_type="varchar(900)").create().fill(kek_v2, range(3))
+    tool.write_catalog(table)
+    fence(tool, "add").expect(0)
+    for column_type in ("text", "varchar(800)", "varchar"):
+        database.execute(f"ALTER TABLE llm_providers ALTER COLUMN {COLUMN} TYPE {column_type}")
+        assert is_counted(tool) and status(tool)[0]["retired"] == ["kek-v1"]
+        assert "has this fence already" in fence(tool, "add").expect(0).stderr
+
+
 def test_a_partition_whose_own_fence_is_another(database, tool, kek_v1, kek_v2):
     """The root's constraint is dropped; one of the partitions keeps a weak one of its own."""
     database.execute(

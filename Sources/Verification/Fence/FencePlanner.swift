@@ -21,7 +21,7 @@ struct FencePlanner {
         try session.submit()
         return try session.collect().map { result in
             let plans = try JSONDecoder().decode([Explained].self, from: Data(try result.text(0, 0).utf8))
-            guard let output = plans.first?.plan.output else {
+            guard let output = plans.first?.plan.innermost.output else {
                 throw PostgresError(.unexpectedAnswer, "a plan shows no output")
             }
             return output
@@ -38,9 +38,14 @@ struct FencePlanner {
 
     private struct Plan: Decodable {
         let output: [String]
+        let plans: [Plan]?
+
+        /// Below what a server may put on top of every plan, such as `debug_parallel_query` does.
+        var innermost: Plan { plans?.first?.innermost ?? self }
 
         enum CodingKeys: String, CodingKey {
             case output = "Output"
+            case plans = "Plans"
         }
     }
 }

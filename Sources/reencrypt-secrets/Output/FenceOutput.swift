@@ -49,11 +49,9 @@ struct FenceOutput: Sendable {
     /// Where no census is taken, which would know whether a value is under them.
     func warn(ofUnknown selection: FenceSelection) {
         if selection.unknown.isEmpty { return }
-        logger.warning("\(Self.unknown(selection.unknown)): check the spelling")
-    }
-
-    private static func unknown(_ keyIDs: [String]) -> String {
-        "Nothing knows \(keyIDs.joined(separator: ", ")): no previous key is called so, and no fence names it"
+        logger.warning(
+            "Nothing knows \(selection.unknown.joined(separator: ", ")): no previous key is called so, and no fence names it. Check the spelling"
+        )
     }
 
     /// Says what remains, and what a missing privilege needs.
@@ -73,12 +71,13 @@ struct FenceOutput: Sendable {
             throw remaining.isTakenBack ? ExitStatus.incomplete : ExitStatus.couldNotRun
         } catch let unknown as FenceBuilder.Unknown {
             logger.error(
-                "\(Self.unknown(unknown.keyIDs)), and no value is under it. A misspelt id would leave the real one open: correct --retired, or say --allow-unknown-keys. No fence was added"
+                "No fence was added: nothing knows \(unknown.keyIDs.joined(separator: ", ")), no previous key, no fence and no value. A misspelt id would leave the real one open: correct --retired, or say --allow-unknown-keys"
             )
             throw ExitStatus.couldNotRun
         } catch let unsettled as FenceBuilder.Unsettled {
             for reason in unsettled.reasons { logger.error("\(reason)") }
-            logger.error("The fence does not stand as it should: somebody changed the tables meanwhile. Run it again")
+            logger.error(
+                "The fence does not stand as it should: somebody changed the tables meanwhile. Run it again")
             throw ExitStatus.incomplete
         } catch let error as PostgresError where error.sqlState == .insufficientPrivilege {
             logger.error(

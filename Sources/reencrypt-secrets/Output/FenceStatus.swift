@@ -78,7 +78,8 @@ struct FenceStatus: Encodable {
         }
         let help =
             notes.isEmpty
-            ? "" : "\nThese count for nothing. `reencrypt-secrets fence add` replaces them:\n" + notes.joined()
+            ? ""
+            : "\nThese count for nothing. `reencrypt-secrets fence add` replaces them:\n" + notes.joined()
         return table.text(numeric: []) + help
     }
 }
