@@ -306,6 +306,27 @@ def test_a_partition_that_is_attached_meanwhile(database, tool, kek_v1, kek_v2):
     assert constraints(database) == []
 
 
+def test_what_stands_at_the_end_decides(database, tool, kek_v2):
+    """Somebody drops the constraint as soon as it is validated; here, an event trigger."""
+    table = SecretsTable(database).create().fill(kek_v2, range(1, 20))
+    tool.write_catalog(table)
+    database.execute(
+        """
+        CREATE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        DECLARE name text;
+        BEGIN
+            SELECT conname INTO name FROM pg_constraint WHERE conname LIKE 'reencrypt%' AND convalidated;
+            IF FOUND THEN EXECUTE format('ALTER TABLE public.llm_providers DROP CONSTRAINT %I', name); END IF;
+        END $$;
+        CREATE EVENT TRIGGER meddle ON ddl_command_end EXECUTE FUNCTION meddle()
+        """
+    )
+    outcome = fence(tool, "add").expect(2)
+    assert f'"llm_providers"."{COLUMN}" does not refuse values under kek-v1' in outcome.stderr
+    database.execute("DROP EVENT TRIGGER meddle")
+    fence(tool, "add").expect(0)
+
+
 def test_printed_statements_mean_the_servers_own_functions(server, database, tool, kek_v1, kek_v2):
     """An operator runs them under a path on which somebody else's functions and operators stand before the server's."""
     table = SecretsTable(database).create().fill(kek_v2, range(1, 20))
