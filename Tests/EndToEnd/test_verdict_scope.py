@@ -332,9 +332,11 @@ def uncommitted(database, table, value):
 
 @pytest.mark.parametrize("fenced", ["kek-v0", "kek-v11"])
 @pytest.mark.parametrize("knows", ["nothing", "the previous key", "the typo and the previous key"])
-def test_another_fence_spares_no_open_transaction(tool, table, database, kek_v1, fenced, knows):
+def test_another_fence_spares_no_open_transaction(tool, make_tool, table, database, kek_v1, kek_v2, fenced, knows):
     """The fence of an earlier rotation, or one with a typo, says nothing of the key that is going out now."""
-    fence(tool, "--retired", fenced)
+    earlier = make_tool(database.url, primary=kek_v2, previous=[KeyEncryptionKey.generate(fenced)])
+    earlier.write_catalog(table)
+    fence(earlier)
     bare = tool.environment(SECRETS_ENCRYPTION_KEY_PREVIOUS=None)
     environment = bare if knows == "nothing" else tool.environment()
     more = ["--retired", fenced] if knows.startswith("the typo") else []
