@@ -46,6 +46,11 @@ package final class PostgresSession {
             set_config('intervalstyle', 'postgres', false), set_config('bytea_output', 'hex', false), \
             set_config('extra_float_digits', '1', false), \(SilenceProbe.Process.columns)
             """)
+        // There any byte may be in a text: the server would refuse to send what is no UTF-8, and the value could not
+        // even be named as a failed record.
+        if parameterStatus("server_encoding") == "SQL_ASCII" {
+            try query("SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)")
+        }
         if let pid = answer.integer(0, 5), let start = answer.string(0, 6) {
             process = SilenceProbe.Process(pid: pid, start: start)
         }

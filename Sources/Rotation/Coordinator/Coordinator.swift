@@ -38,6 +38,7 @@ package final class Coordinator: Sendable {
     private let observer: any RotationObserver
     private let logger: Logger
     private let metrics: CoordinatorMetrics
+    private let settings: ConnectionSettings
     private let connection: PostgresConnection
     private let pace: Mutex<Pace>
     private let pacer: Pacer
@@ -82,6 +83,7 @@ package final class Coordinator: Sendable {
         self.options = options
         self.observer = observer
         self.logger = logger
+        self.settings = settings
         connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
         pace = Mutex(
             Pace(
@@ -147,6 +149,7 @@ package final class Coordinator: Sendable {
                 return try await result(.incomplete(change), before, latest)
             }
             try await leadership.confirm()
+            await StatisticsRenewal(plan, settings: settings, logger: logger).run()
             return try await result(.complete, before, latest)
         } catch is CancellationError {
             return try await result(.stopped, before, nil)

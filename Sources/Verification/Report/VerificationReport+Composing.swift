@@ -69,7 +69,7 @@ extension VerificationReport {
                     table: $0.table, column: $0.column, keyId: $0.keyID, records: $0.records, time: $0.time,
                     writers: $0.writers)
             })
-        verdict = Verdict(outcome)
+        verdict = Verdict(outcome, limits: circumstances.coverage?.limits ?? [])
         failuresTotal = outcome.failures.total
         failures = outcome.failures.listed.map {
             Failure(
@@ -104,7 +104,7 @@ extension VerificationReport.Database {
 }
 
 extension VerificationReport.Verdict {
-    fileprivate init(_ outcome: VerificationOutcome) {
+    fileprivate init(_ outcome: VerificationOutcome, limits: [String]) {
         let verdict = outcome.verdict
         // What a standby shows is behind by nature; that alone makes it an estimate.
         let isEstimate = outcome.database.isStandby && verdict.objections.count == 1
@@ -113,6 +113,7 @@ extension VerificationReport.Verdict {
         self.init(
             result: verdict.isProven ? "proven" : isEstimate ? "estimate" : "not proven",
             exitCode: verdict.isProven ? 0 : 2, sentence: verdict.sentence, objections: verdict.objections,
-            doesNotProve: Verification.Verdict.limits, earliestRestorePoint: verdict.isProven ? point : nil)
+            doesNotProve: Verification.Verdict.limits + limits,
+            earliestRestorePoint: verdict.isProven ? point : nil)
     }
 }

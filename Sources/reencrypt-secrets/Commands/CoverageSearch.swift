@@ -3,15 +3,18 @@ import Postgres
 import Synchronization
 import Verification
 
-/// The search outside the catalog as `verify` runs it: the verdict takes its sentences, the report its findings.
+/// The search outside the catalog as `verify` runs it: the verdict takes its sentences, the report its findings. With
+/// it, what the census cannot see of the catalog's own tables: where values come from, and what the planner has kept.
 final class CoverageSearch: Sendable {
     private let settings: ConnectionSettings
     private let file: CatalogFile
+    private let targetKeyID: String
     private let found = Mutex<Coverage?>(nil)
 
     /// - Parameter file: the whole catalog, whatever `--table` selects: its other tables are in a catalog, too.
-    init(_ settings: ConnectionSettings, _ file: CatalogFile) {
+    init(_ settings: ConnectionSettings, _ file: CatalogFile, targetKeyID: String) {
         self.settings = settings
+        self.targetKeyID = targetKeyID
         self.file = file
     }
 
@@ -20,9 +23,17 @@ final class CoverageSearch: Sendable {
     func problems() throws -> [String] {
         let session = try PostgresSession(connecting: settings)
         let tables = try Introspection.resolve(file.entries, session: session).tables
+        var problems: [String] = []
+        for table in tables {
+            problems += try SubscriptionTargets.problems(table, severity: .refuse, session: session).map {
+                "The table \(table.name): \($0.message). What to do: \($0.mend)."
+            }
+        }
+        problems += try PlannerStatistics.withOtherKeys(than: targetKeyID, of: tables, session).map(
+            \.objection)
         let coverage = try CoverageScan(tables, ignored: file.ignored).run(session)
         found.withLock { $0 = coverage }
-        return coverage.problems
+        return problems + coverage.problems
     }
 
     /// Nil until the search has run.

@@ -71,7 +71,9 @@ struct VerifyCommand: AsyncParsableCommand {
             logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
-            let search = CoverageSearch(settings.database, try catalog.loadWhole(environment))
+            let search = CoverageSearch(
+                settings.database, try catalog.loadWhole(environment),
+                targetKeyID: settings.keyring.primary.id.description)
             let plan = plan(settings, search)
             let output = VerificationOutput(logger)
             defer { output.finish() }
@@ -87,7 +89,7 @@ struct VerifyCommand: AsyncParsableCommand {
                     retiredKeyIDs: plan.retiredKeyIDs, challenge: report.challenge, start: start,
                     coverage: search.coverage,
                     fences: writer == nil ? [] : try await fences(preparation.tables, settings.database)))
-            Console.printResult(VerdictText(outcome).text)
+            Console.printResult(VerdictText(outcome, limits: search.coverage?.limits ?? []).text)
             guard outcome.verdict.isProven else { throw ExitStatus.incomplete }
         }
     }

@@ -3,10 +3,13 @@ import Verification
 /// The verdict for a person: one sentence, the census, where it was looked, and what it does not prove.
 struct VerdictText {
     private let outcome: VerificationOutcome
+    private let limits: [String]
     private static let namedFailures = 20
 
-    init(_ outcome: VerificationOutcome) {
+    /// - Parameter limits: what the search outside the catalog did not reach.
+    init(_ outcome: VerificationOutcome, limits: [String] = []) {
         self.outcome = outcome
+        self.limits = limits
     }
 
     var text: String {
@@ -23,7 +26,7 @@ struct VerdictText {
             text += "\nThe records are named at --depth keys and --depth values.\n"
         }
         text += section("Where and how it was looked", facts)
-        text += section("What this does not prove", Verdict.limits)
+        text += section("What this does not prove", Verdict.limits + limits)
         return text
     }
 
