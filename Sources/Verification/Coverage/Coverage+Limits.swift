@@ -4,7 +4,12 @@ extension Coverage {
     package var limits: [String] {
         var limits = [
             "outside of the catalog this is a search: of large tables, large values and large objects it reads a part, "
-                + "and it recognises envelopes in plain text, hex and base64, not such as are compressed or encrypted again"
+                + "and it recognises envelopes in plain text, hex and base64, not such as are compressed or encrypted again",
+            "temporary tables of other sessions, pending notifications, texts of statements (pg_stat_activity, "
+                + "pg_stat_statements), options of user mappings, and dropped columns, whose bytes stay in their rows, were "
+                + "not looked at",
+            "a tool that writes rows into this database, such as replication other than PostgreSQL's own subscriptions, "
+                + "is not known to it",
         ]
         if let objects = largeObjects, objects.looked < objects.all {
             limits.append("of \(objects.all) large objects \(objects.looked) were looked at")
