@@ -35,42 +35,64 @@ package struct PlannerStatistics: Sendable, Hashable {
     }
 
     /// Relations of which statistics name another key than the target, by oid.
+    /// - Parameter tables: which ones to look at; nil: all of the database. A value may have gone from a column outside
+    ///   the catalog, and stay in its statistics.
+    /// - Parameter ignored: columns that are none of ours, by their table's name or by its root's.
     package static func withOtherKeys(
-        than target: String, of tables: [EncryptedTable], _ session: PostgresSession
+        than target: String, of tables: [EncryptedTable]?, ignoring ignored: [QualifiedColumn] = [],
+        _ session: PostgresSession
     ) throws(PostgresError) -> [PlannerStatistics] {
         var found: [UInt32: PlannerStatistics] = [:]
-        for table in tables {
-            for source in PlannerStatisticsStatements.all {
+        let ignored = Set(ignored.map { ExactName($0) })
+        let places = tables?.map {
+            (relations: [$0.oid] + $0.leaves.map(\.oid), columns: $0.columns.map(\.name))
+        }
+        for (relations, columns) in places ?? [([], [])] {
+            for statement in PlannerStatisticsStatements.all {
                 var parameters = QueryParameters()
-                parameters.append(oids: [table.oid] + table.leaves.map(\.oid))
-                parameters.append(texts: table.columns.map(\.name))
-                try take(session.query(source, parameters), target, table, &found)
+                parameters.append(oids: relations)
+                parameters.append(texts: columns)
+                try take(session.query(statement, parameters), target, ignored, &found)
             }
         }
         return found.values.sorted { $0.oid < $1.oid }
     }
 
     private static func take(
-        _ result: PostgresResult, _ target: String, _ table: EncryptedTable,
+        _ result: PostgresResult, _ target: String, _ ignored: Set<ExactName>,
         _ found: inout [UInt32: PlannerStatistics]
     ) throws(PostgresError) {
         for row in 0..<result.rowCount {
-            guard let value = result.bytes(row, 4) else { continue }
+            guard let value = result.bytes(row, 6) else { continue }
             var keyIDs = EnvelopeFragments(in: Array(value)).keyIDs
             keyIDs.remove(target)
             if keyIDs.isEmpty { continue }
             let oid = try result.objectID(row, 0)
             let (schema, name) = (try result.text(row, 1), try result.text(row, 2))
             let isPartitioned = try result.flag(row, 3)
+            let root = (try result.text(row, 4), try result.text(row, 5))
             // NULL: of no single column.
-            let isOfColumn = result.string(row, 5) != nil
+            let column = result.string(row, 7)
+            if let column,
+                ignored.contains(ExactName(schema, name, column))
+                    || ignored.contains(ExactName(root.0, root.1, column))
+            {
+                continue
+            }
+            // An expression over a column that is none of ours.
+            if column == nil, ignored.contains(where: { $0.isColumn(of: schema, name) }) { continue }
             var statistics =
                 found[oid]
                 ?? PlannerStatistics(
                     oid: oid, schema: schema, name: name, isPartitioned: isPartitioned, keyIDs: [],
-                    columns: table.columns.map(\.name))
+                    columns: [])
             statistics.keyIDs.formUnion(keyIDs)
-            if !isOfColumn { statistics.columns = nil }
+            if let column {
+                let isKnown = statistics.columns?.contains { StoredName($0) == StoredName(column) } ?? true
+                if !isKnown { statistics.columns?.append(column) }
+            } else {
+                statistics.columns = nil
+            }
             found[oid] = statistics
         }
     }

@@ -8,8 +8,9 @@ extension Coverage {
             "temporary tables of other sessions, pending notifications, texts of statements (pg_stat_activity, "
                 + "pg_stat_statements), options of user mappings, and dropped columns, whose bytes stay in their rows, were "
                 + "not looked at",
-            "a tool that writes rows into this database, such as replication other than PostgreSQL's own subscriptions, "
-                + "is not known to it",
+            "what an envelope holds in members of its own is the application's business, and was not looked at",
+            "databases that subscribe to this one, and tools that write into it other than PostgreSQL's own subscriptions, "
+                + "are not known to this look",
         ]
         if let objects = largeObjects, objects.looked < objects.all {
             limits.append("of \(objects.all) large objects \(objects.looked) were looked at")

@@ -15,8 +15,8 @@ extension CoverageScan {
         let isStored = first.kind == .storing || first.kind == .materialised
         if isStored, columns.contains(where: \.mayRead) {
             let relation = HeldRelation(first.relation, session)
-            let look = try relation.look(columns) { columns throws(PostgresError) in
-                try sample(columns, session)
+            let look = try relation.look(columns) { columns, blocks throws(PostgresError) in
+                try sample(columns, blocks, session)
             }
             switch look {
             case .gone: return []
@@ -52,8 +52,8 @@ extension CoverageScan {
                 continue
             }
             let relation = HeldRelation(column.relation, session)
-            let look = try relation.look([column]) { columns throws(PostgresError) in
-                try sample(columns, session)
+            let look = try relation.look([column]) { columns, blocks throws(PostgresError) in
+                try sample(columns, blocks, session)
             }
             switch look {
             case .gone: return [:]
@@ -66,12 +66,8 @@ extension CoverageScan {
 
     /// By the columns' numbers; columns without envelopes are left out.
     private func sample(
-        _ columns: [CandidateColumn], _ session: PostgresSession
+        _ columns: [CandidateColumn], _ blocks: Int, _ session: PostgresSession
     ) throws(PostgresError) -> Found {
-        guard let first = columns.first else { return [:] }
-        var relation = QueryParameters()
-        relation.append(oid: first.relation)
-        let blocks = try session.query(SampleStatements.blockCount, relation).number(0, 0)
         let statements = SampleStatements(columns, blocks: blocks, seed: seed)
         let counts = try session.query(statements.traces)
         var found: Found = [:]

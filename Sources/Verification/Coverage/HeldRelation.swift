@@ -23,19 +23,19 @@ struct HeldRelation {
 
     /// - Parameters:
     ///   - columns: of this relation, as they were; some that may be read.
-    ///   - body: is given the readable columns as they are.
+    ///   - body: is given the readable columns as they are, and the relation's size.
     /// - Throws: where the connection breaks.
     func look<R>(
-        _ columns: [CandidateColumn], _ body: ([CandidateColumn]) throws(PostgresError) -> R
+        _ columns: [CandidateColumn],
+        _ body: (_ columns: [CandidateColumn], _ blocks: Int) throws(PostgresError) -> R
     ) throws(PostgresError) -> Look<R> {
         var current = columns
         for _ in 0..<Self.attempts {
             var failure: PostgresError?
             do throws(PostgresError) {
-                try session.query("BEGIN")
-                try hold(current)
-                if try isUnchanged(current) {
-                    let found = try body(current.filter(\.mayRead))
+                let (isUnchanged, blocks) = try open(current)
+                if isUnchanged {
+                    let found = try body(current.filter(\.mayRead), blocks)
                     try session.query("COMMIT")
                     return .done(found, current)
                 }
@@ -59,14 +59,31 @@ struct HeldRelation {
             current)
     }
 
-    /// Takes the lock by the name; whose lock that is, `isUnchanged` says.
-    private func hold(_ columns: [CandidateColumn]) throws(PostgresError) {
-        guard let first = columns.first else { return }
-        try session.query("SELECT FROM ONLY \(first.sqlName) LIMIT 0")
+    /// Begins a transaction and takes the lock by the name; then asks whose lock that is. In one group: a database may
+    /// have many relations.
+    private func open(
+        _ columns: [CandidateColumn]
+    ) throws(PostgresError) -> (isUnchanged: Bool, blocks: Int) {
+        guard let first = columns.first else { return (false, 0) }
+        var none = QueryParameters()
+        try session.send("BEGIN", &none)
+        try session.send("SELECT FROM ONLY \(first.sqlName) LIMIT 0", &none)
+        var names = parameters(columns)
+        try session.send(Self.names, &names)
+        var relation = QueryParameters()
+        relation.append(oid: oid)
+        try session.send(SampleStatements.blockCount, &relation)
+        try session.submit()
+        let answers = try session.collect()
+        guard answers.count == 4 else {
+            throw PostgresError(.unexpectedAnswer, "4 statements have \(answers.count) answers")
+        }
+        return (try isUnchanged(columns, answers[2]), try answers[3].number(0, 0))
     }
 
-    private func isUnchanged(_ columns: [CandidateColumn]) throws(PostgresError) -> Bool {
-        let fresh = try session.query(Self.names, parameters(columns))
+    private func isUnchanged(
+        _ columns: [CandidateColumn], _ fresh: PostgresResult
+    ) throws(PostgresError) -> Bool {
         var names: [Names] = []
         for row in 0..<fresh.rowCount {
             names.append(

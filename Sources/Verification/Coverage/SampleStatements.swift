@@ -17,8 +17,8 @@ struct SampleStatements {
     /// An envelope of a secret of 48 KB.
     private static let largestValue = 65_536
     /// A large value that is read all the same, and how many of them.
-    private static let largestRead = 16_777_216
-    private static let largeOnesRead = 16
+    private static let largestRead = 8_388_608
+    private static let largeOnesRead = 8
     /// Values of a column that are fetched and parsed.
     private static let fetched = 200
 

@@ -29,8 +29,9 @@ final class CoverageSearch: Sendable {
                 "The table \(table.name): \($0.message). What to do: \($0.mend)."
             }
         }
-        problems += try PlannerStatistics.withOtherKeys(than: targetKeyID, of: tables, session).map(
-            \.objection)
+        problems += try PlannerStatistics.withOtherKeys(
+            than: targetKeyID, of: nil, ignoring: file.ignored, session
+        ).map(\.objection)
         let coverage = try CoverageScan(tables, ignored: file.ignored).run(session)
         found.withLock { $0 = coverage }
         return problems + coverage.problems
