@@ -52,6 +52,11 @@ package final class PostgresSession {
             set_config('extra_float_digits', '1', false), \(SilenceProbe.Process.columns)
             """)
         process = SilenceProbe.Process(pid: try answer.number(0, 5), start: try answer.text(0, 6))
+        // There any byte may be in a text: the server would refuse to send what is no UTF-8, and the value could not
+        // even be named as a failed record.
+        if parameterStatus("server_encoding") == "SQL_ASCII" {
+            try query("SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)")
+        }
     }
 
     /// The server's version as libpq gives it: 150004 for 15.4.

@@ -38,6 +38,7 @@ package final class Coordinator: Sendable {
     private let observer: any RotationObserver
     private let logger: Logger
     private let metrics: CoordinatorMetrics
+    private let settings: ConnectionSettings
     private let connection: PostgresConnection
     private let hold: SnapshotHold
     /// Transactions that may have attached a table since the last census, which then did not read it.
@@ -85,6 +86,7 @@ package final class Coordinator: Sendable {
         self.options = options
         self.observer = observer
         self.logger = logger
+        self.settings = settings
         connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
         hold = SnapshotHold(of: plan.tables, settings.named("reencrypt-secrets census")) { reason in
             logger.info("\(reason)")
@@ -153,6 +155,7 @@ package final class Coordinator: Sendable {
                 return try await result(.incomplete(reason), before, latest)
             }
             try await leadership.confirm()
+            await StatisticsRenewal(plan, settings: settings, logger: logger).run()
             return try await result(.complete, before, latest)
         } catch is CancellationError {
             return try await result(.stopped, before, nil)

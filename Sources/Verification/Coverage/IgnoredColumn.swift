@@ -37,13 +37,17 @@ package struct IgnoredColumn: Sendable, Hashable {
             $0 != target && (retired.contains($0) || KeySeries.isEarlier($0, than: target))
         }
         switch finding.reason {
+        // Large objects and the system catalogs are no columns that a catalog could list.
+        case .envelopes where !ours.isEmpty && !finding.objects.isEmpty:
+            return
+                "\(place) holds envelopes under \(ours.joined(separator: ", ")) and is listed under ignore:, which is for what is not ours: change or drop \(finding.objects.prefix(5).joined(separator: ", "))."
         case .envelopes where !ours.isEmpty:
             return
                 "\(place) holds envelopes under \(ours.joined(separator: ", ")) and is listed under ignore:, which is for what is not ours: move it to the catalog's tables."
         case .embedded where !ours.isEmpty:
             return
                 "\(place) holds envelopes under \(ours.joined(separator: ", ")) inside larger values and is listed under ignore:, which is for what is not ours: delete or rewrite them."
-        case .embedded where finding.keyIDs.isEmpty:
+        case .envelopes where finding.keyIDs.isEmpty, .embedded where finding.keyIDs.isEmpty:
             return
                 "\(place) holds envelopes inside larger values, is listed under ignore:, and does not show under which keys they are: delete or rewrite them."
         case .envelopes, .embedded, .name, .notLookedAt:

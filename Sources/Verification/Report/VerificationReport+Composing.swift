@@ -72,7 +72,7 @@ extension VerificationReport {
                     table: $0.table, column: $0.column, keyId: $0.keyID, records: $0.records, time: $0.time,
                     writers: $0.writers)
             })
-        verdict = Verdict(outcome)
+        verdict = Verdict(outcome, limits: circumstances.coverage?.limits ?? [])
         failuresTotal = outcome.failures.total
         failures = outcome.failures.listed.map {
             Failure(
@@ -107,14 +107,14 @@ extension VerificationReport.Database {
 }
 
 extension VerificationReport.Verdict {
-    fileprivate init(_ outcome: VerificationOutcome) {
+    fileprivate init(_ outcome: VerificationOutcome, limits: [String]) {
         let verdict = outcome.verdict
         let point = VerificationReport.RestorePoint(
             lsn: outcome.database.lsn, time: outcome.database.snapshotTime)
         self.init(
             result: verdict.strength.rawValue, proven: verdict.isProven, partial: verdict.isPartial,
             exitCode: verdict.exitCode, sentence: verdict.sentence, objections: verdict.objections,
-            missing: verdict.missing, doesNotProve: Verification.Verdict.limits,
+            missing: verdict.missing, doesNotProve: Verification.Verdict.limits + limits,
             earliestRestorePoint: verdict.isProven ? point : nil)
     }
 }

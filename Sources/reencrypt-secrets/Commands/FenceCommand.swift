@@ -72,6 +72,7 @@ struct FenceAddCommand: AsyncParsableCommand {
                 settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs)
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
+            try await refuseSubscriptions(preparation.tables, settings.database, logger)
             let connection = PostgresConnection(settings.database)
             let inspections = try await connection.perform { session in
                 try preparation.tables.map { try FenceInspection($0, session: session) }
@@ -102,6 +103,19 @@ struct FenceAddCommand: AsyncParsableCommand {
                     "Values under \(selection.refused.joined(separator: ", ")) are refused in \(names)\n")
             }
         }
+    }
+
+    /// A subscription's worker would fail on the constraint again and again.
+    private func refuseSubscriptions(
+        _ tables: [EncryptedTable], _ settings: ConnectionSettings, _ logger: Logger
+    ) async throws {
+        let connection = PostgresConnection(settings)
+        let problems = try await connection.perform { session in
+            try tables.flatMap { try SubscriptionTargets.problems($0, severity: .refuse, session: session) }
+        }
+        await connection.close()
+        for problem in problems { logger.error("\(problem)") }
+        guard problems.isEmpty else { throw ExitStatus.couldNotRun }
     }
 
     private func retiredKeyIDs(_ keyring: Keyring) throws -> [String] {

@@ -85,7 +85,7 @@ struct VerifyCommand: AsyncParsableCommand {
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
             let search = CoverageSearch(
-                settings.database, settings.wholeFile, target: settings.keyring.primary.id.description,
+                settings.database, settings.wholeFile, targetKeyID: settings.keyring.primary.id.description,
                 retired: retired.ids)
             let plan = plan(settings, retired, search)
             let output = VerificationOutput(logger)
@@ -103,7 +103,7 @@ struct VerifyCommand: AsyncParsableCommand {
                     challenge: report.challenge, start: start,
                     coverage: search.coverage,
                     fences: writer == nil ? [] : try await fences(preparation.tables, settings.database)))
-            Console.printResult(VerdictText(outcome, ignored: search.coverage?.ignored ?? []).text)
+            Console.printResult(VerdictText(outcome, search.coverage).text)
             guard outcome.verdict.exitCode == 0 else { throw ExitStatus.incomplete }
         }
     }

@@ -3,12 +3,13 @@ import Verification
 /// The verdict for a person: one sentence, the census, where it was looked, and what it does not prove.
 struct VerdictText {
     private let outcome: VerificationOutcome
-    private let ignored: [IgnoredColumn]
+    private let coverage: Coverage?
     private static let namedFailures = 20
 
-    init(_ outcome: VerificationOutcome, ignored: [IgnoredColumn]) {
+    /// - Parameter coverage: the search outside the catalog: what it did not reach, and what is ignored.
+    init(_ outcome: VerificationOutcome, _ coverage: Coverage?) {
         self.outcome = outcome
-        self.ignored = ignored
+        self.coverage = coverage
     }
 
     var text: String {
@@ -26,8 +27,9 @@ struct VerdictText {
             text += "\nThe records are named at --depth keys and --depth values.\n"
         }
         text += section("Where and how it was looked", facts)
+        let ignored = coverage?.ignored ?? []
         text += section("Ignored, as the catalog says: in no count", ignored.map(\.sentence))
-        text += section("What this does not prove", Verdict.limits)
+        text += section("What this does not prove", Verdict.limits + (coverage?.limits ?? []))
         return text
     }
 
