@@ -55,7 +55,8 @@ package struct Verifier: Sendable {
             let opening = try await held.reader.perform { try SnapshotOpening.take(plan, held, $0) }
             let pass = SnapshotPass(plan: plan, held: held, leaves: opening.leaves, observer: observer)
             var outcome = VerificationOutcome(
-                database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth, scope: plan.scope,
+                database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth,
+                scope: plan.scope,
                 namedRetiredKeyIDs: plan.retiredKeyIDs)
             outcome.fencedKeyIDs = opening.fencedKeyIDs
             if plan.depth == .labels || plan.samplePercent != nil {

@@ -16,7 +16,8 @@ import Testing
     @Test func blocksAreNeverCutAndNeverPassTheSizeTogether() throws {
         var builder = RangeBuilder(table: "t", leaf: 7, kind: .blocks, rangeRows: 50)
         for (block, rows) in [(0, 20), (1, 20), (5, 20), (6, 90), (7, 1)] {
-            try builder.add(rows: rows, records: rows, first: { ["(\(block),0)"] }, last: { ["(\(block),9)"] })
+            try builder.add(
+                rows: rows, records: rows, first: { ["(\(block),0)"] }, last: { ["(\(block),9)"] })
         }
         let ranges = try builder.finish()
         #expect(ranges.map(\.rows) == [40, 20, 90, 1])

@@ -30,7 +30,8 @@ extension OldRowPage {
             if records > 0, number % stride == 0 || number == rows {
                 let start = first
                 try builder.add(
-                    rows: oldRows, records: records, first: { try cells.id(start) }, last: { try cells.id(row) })
+                    rows: oldRows, records: records, first: { try cells.id(start) },
+                    last: { try cells.id(row) })
             }
             before = number
         }
