@@ -272,6 +272,16 @@ def test_keys_not_exchanged(database, make_tool, kek_v1, key):
     verify(tool, "--retired", "kek-v1").expect_refusal("kek-v1", "primary")
 
 
+def test_keys_in_each_others_place(database, make_tool, kek_v1, kek_v2):
+    """As in a rollback, or by mistake: the verdict is about kek-v1, and a warning says so."""
+    table = SecretsTable(database).create().fill(kek_v1, range(20))
+    tool = make_tool(database.url, primary=kek_v1, previous=(kek_v2,))
+    tool.write_catalog(table)
+    outcome = verify(tool).expect(0)
+    assert f"{SUFFICES} kek-v1. Retired keys: kek-v2." in outcome.stdout.splitlines()[0]
+    assert any("exchange the keys if kek-v1 is to go" in line.message for line in outcome.log)
+
+
 @pytest.mark.parametrize("retired", ["kek v1", "", "a" * 65, "kek-v2"])
 def test_what_is_no_retired_key(tool, table, retired):
     verify(tool, "--retired", retired).expect_refusal("--retired takes ids of former keys")
@@ -322,9 +332,11 @@ def uncommitted(database, table, value):
 
 @pytest.mark.parametrize("fenced", ["kek-v0", "kek-v11"])
 @pytest.mark.parametrize("knows", ["nothing", "the previous key", "the typo and the previous key"])
-def test_another_fence_spares_no_open_transaction(tool, table, database, kek_v1, fenced, knows):
+def test_another_fence_spares_no_open_transaction(tool, make_tool, table, database, kek_v1, kek_v2, fenced, knows):
     """The fence of an earlier rotation, or one with a typo, says nothing of the key that is going out now."""
-    fence(tool, "--retired", fenced)
+    earlier = make_tool(database.url, primary=kek_v2, previous=[KeyEncryptionKey.generate(fenced)])
+    earlier.write_catalog(table)
+    fence(earlier)
     bare = tool.environment(SECRETS_ENCRYPTION_KEY_PREVIOUS=None)
     environment = bare if knows == "nothing" else tool.environment()
     more = ["--retired", fenced] if knows.startswith("the typo") else []
@@ -388,6 +400,20 @@ def test_a_report_about_a_later_state(tool, table, database, server, server_dire
         check(tool, path, key, "--against-database", database_url=database.url).expect(0)
     finally:
         copy.stop(immediate=True)
+
+
+def test_a_role_that_may_not_ask_for_the_system(database, make_tool, table, key):
+    """The verdict needs none of it; the comparison does, and says so."""
+    role = database.create_role("reader")
+    functions = ("pg_control_system", "pg_control_checkpoint", "pg_control_recovery")
+    database.execute(";".join(f"REVOKE EXECUTE ON FUNCTION {name}() FROM public" for name in functions))
+    database.execute(f"GRANT SELECT ON {table.sql_name} TO {role}; GRANT pg_read_all_stats TO {role}")
+    reader = make_tool(database.url_as(role))
+    reader.write_catalog(table)
+    outcome, path = reported(reader, key)
+    outcome.expect(0)
+    assert content(path)["database"]["system_identifier"] is None
+    check(reader, path, key, "--against-database", database_url=database.url).expect_refusal("EXECUTE on pg_control_system")
 
 
 @pytest.mark.watchdog(240)

@@ -130,7 +130,7 @@ struct LeafSource {
         let notCurrent = columns.map { predicate($0).isNeitherNullNorLabelled(targetKeyID) }
         let all = notCurrent.map { columns.count == 1 ? "count(*)" : "count(*) FILTER (WHERE \($0))" }
         let labelled = zip(columns, notCurrent).map { column, notCurrent in
-            let labels = knownKeyIDs.map { predicate(column).isLabelled($0) }
+            let labels = knownKeyIDs.map { predicate(column).begins(under: $0) }
             return labels.isEmpty
                 ? "0" : "count(*) FILTER (WHERE \(notCurrent) AND (\(labels.joined(separator: " OR "))))"
         }
@@ -174,7 +174,7 @@ struct LeafSource {
     private func state(_ column: EncryptedColumn, vouched: String? = nil) -> String {
         let predicate = predicate(column)
         let vouched = vouched ?? predicate.emptyParsable
-        let labels = knownKeyIDs.map { predicate.isLabelled($0) }
+        let labels = knownKeyIDs.map { predicate.begins(under: $0) }
         // A value begins with one prefix at most. Old ones first: in a job most values are.
         let old =
             labels.isEmpty ? "" : "WHEN \(labels.joined(separator: " OR ")) THEN \(vouched) "

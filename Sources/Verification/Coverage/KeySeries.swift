@@ -1,7 +1,7 @@
 /// Key ids that follow each other as `keygen` names them: `kek-v1`, `kek-v2`; `kek`, `kek-v2`.
-enum KeySeries {
+package enum KeySeries {
     /// Whether an id is an earlier one of the same series. A later one may be another application's.
-    static func isEarlier(_ id: String, than other: String) -> Bool {
+    package static func isEarlier(_ id: String, than other: String) -> Bool {
         let (left, right) = (parts(id), parts(other))
         guard left.stem == right.stem else { return false }
         return (left.number.count, left.number) < (right.number.count, right.number)

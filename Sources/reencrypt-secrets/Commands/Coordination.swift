@@ -132,7 +132,7 @@ struct Coordination {
         return JobRecord(
             job: job, lockKey: lockKey, mode: mode, keyring: settings.keyring,
             catalogDigest: try JobRecord.digest(ofCatalog: settings.file.canonicalText),
-            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+            database: preparation.identity)
     }
 
     // MARK: Leading

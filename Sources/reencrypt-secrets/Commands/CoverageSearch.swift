@@ -28,7 +28,7 @@ final class CoverageSearch: Sendable {
         let tables = try Introspection.resolve(file.entries, session: session).tables
         let coverage = try CoverageScan(tables, ignored: file.ignored).run(session)
         found.withLock { $0 = coverage }
-        let ours = try StandingFences.refusedKeyIDs(in: tables, session).union(retired)
+        let ours = try FenceProof.refusedKeyIDs(in: tables, session).union(retired)
         return coverage.problems + coverage.ignored.compactMap { $0.objection(target: target, retired: ours) }
     }
 

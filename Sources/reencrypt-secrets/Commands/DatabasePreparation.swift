@@ -7,7 +7,9 @@ import Verification
 struct DatabasePreparation: Sendable {
     let tables: [EncryptedTable]
     let problems: [CatalogProblem]
-    let database: JobReport.Database
+    let identity: DatabaseIdentity
+
+    var database: JobReport.Database { JobReport.Database(identity) }
 
     var refusals: [CatalogProblem] { problems.filter { $0.severity == .refuse } }
 
@@ -21,9 +23,9 @@ struct DatabasePreparation: Sendable {
         let connection = PostgresConnection(settings)
         let found = try await connection.perform { session in
             let server = try Preflight.server(session, forWriting: forWriting)
-            let database = JobReport.Database(try DatabaseIdentity.read(session))
+            let identity = try DatabaseIdentity.read(session)
             if server.contains(where: { $0.severity == .refuse }) {
-                return DatabasePreparation(tables: [], problems: server, database: database)
+                return DatabasePreparation(tables: [], problems: server, identity: identity)
             }
             // In one snapshot, so that what is found of a name belongs together.
             let introspection = try session.transaction(
@@ -43,12 +45,12 @@ struct DatabasePreparation: Sendable {
                 problems += try FencePreflight.problems(
                     introspection.tables, targetKeyID: target, session: session)
             }
-            return DatabasePreparation(tables: introspection.tables, problems: problems, database: database)
+            return DatabasePreparation(tables: introspection.tables, problems: problems, identity: identity)
         }
         await connection.close()
         guard let pooler = try TransactionPoolerProbe.run(connecting: settings) else { return found }
         return DatabasePreparation(
-            tables: found.tables, problems: [pooler] + found.problems, database: found.database)
+            tables: found.tables, problems: [pooler] + found.problems, identity: found.identity)
     }
 
     /// Logs what was found.

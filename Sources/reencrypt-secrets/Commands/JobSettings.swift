@@ -65,7 +65,7 @@ struct JobSettings: Sendable {
         let record = try JobRecord(verifying: job.record, code: job.recordCode, keyring: keyring)
         try record.check(
             catalogDigest: JobRecord.digest(ofCatalog: file.canonicalText),
-            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+            database: preparation.identity)
         return record
     }
 }

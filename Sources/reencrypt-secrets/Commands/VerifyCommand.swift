@@ -118,7 +118,7 @@ struct VerifyCommand: AsyncParsableCommand {
                 try FenceInspection(table, session: session).fences.filter { $0.isLocal }.map { fence in
                     VerificationReport.FenceConstraint(
                         table: table.name, name: fence.name, isValidated: fence.isValidated,
-                        retiredKeyIDs: fence.mark?.retired ?? [])
+                        retiredKeyIDs: fence.refused)
                 }
             }
         }
@@ -145,7 +145,7 @@ struct VerifyCommand: AsyncParsableCommand {
                 return introspection.tables
             })
         plan.coverage = { _ in try search.problems() }
-        plan.fencedKeyIDs = { try StandingFences.refusedKeyIDs(in: $0, $1) }
+        plan.fencedKeyIDs = { try FenceProof.refusedKeyIDs(in: $0, $1) }
         plan.depth = depth
         plan.samplePercent = sample?.percent
         plan.concurrency = concurrency

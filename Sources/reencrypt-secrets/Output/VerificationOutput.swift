@@ -72,6 +72,12 @@ final class VerificationOutput: VerificationObserver {
                 "No retired key is known (no previous key, no --retired, no fence), so nothing here shows that a rotation took place: the verdict is about \(outcome.targetKeyID)"
             )
         }
+        let target = outcome.targetKeyID
+        for id in outcome.retiredKeyIDs where KeySeries.isEarlier(target, than: id) {
+            logger.warning(
+                "The primary \(target) comes before the retired \(id): the verdict is whether \(target) suffices; exchange the keys if \(target) is to go"
+            )
+        }
         let seen = Set(outcome.census.compactMap(\.keyID)).union(outcome.fencedKeyIDs)
         for id in onlyNamed where !seen.contains(id) {
             logger.warning(
