@@ -70,7 +70,7 @@ struct DepthLane {
         if !reader.marks.isEmpty {
             let places = Set(reader.marks.map(\.row)).compactMap { result.bytes($0, 0).map { Array($0) } }
             let identified = try ask(work.statements[range.leaf].identify, places, session)
-            name(&reader, result, range, identified)
+            try name(&reader, result, range, identified)
         }
         return read
     }
@@ -96,11 +96,11 @@ struct DepthLane {
     private func name(
         _ reader: inout ValueReader, _ result: PostgresResult, _ range: RangeDispenser.Range,
         _ identified: PostgresResult
-    ) {
+    ) throws {
         var ids: [[UInt8]: [String]] = [:]
         for row in 0..<identified.rowCount {
             guard let place = identified.bytes(row, 0) else { continue }
-            ids[Array(place)] = (1..<identified.columnCount).map { identified.string(row, $0) ?? "" }
+            ids[Array(place)] = try (1..<identified.columnCount).map { try identified.text(row, $0) }
         }
         reader.name(range.leaf) { row in result.bytes(row, 0).flatMap { ids[Array($0)] } ?? [] }
     }

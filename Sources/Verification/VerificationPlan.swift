@@ -48,7 +48,7 @@ package struct VerificationPlan: Sendable {
     /// Reads the catalog's tables in one piece, as their names lead to them then.
     func hold(_ observer: any VerificationObserver) -> SnapshotHold {
         SnapshotHold(
-            settings, lockPatience: .seconds(60), definitionPatience: openTransactionWait,
+            settings, lockPatience: openTransactionWait, definitionPatience: openTransactionWait,
             waiting: { observer.began($0) }, resolve: resolveTables)
     }
 

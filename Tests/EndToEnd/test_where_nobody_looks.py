@@ -6,7 +6,7 @@ import json
 import pytest
 from psycopg2 import Binary, errors, sql
 
-from envelope_reference import seal
+from envelope_reference import KeyEncryptionKey, seal
 from secrets_table import SecretsTable
 from waiting import wait_until
 

@@ -40,7 +40,7 @@ package final class Coordinator: Sendable {
     private let metrics: CoordinatorMetrics
     private let settings: ConnectionSettings
     private let connection: PostgresConnection
-    private let hold: SnapshotHold
+    private let settings: ConnectionSettings
     /// Transactions that may have attached a table since the last census, which then did not read it.
     private let pending = Mutex<[String]>([])
     private let pace: Mutex<Pace>
@@ -88,9 +88,7 @@ package final class Coordinator: Sendable {
         self.logger = logger
         self.settings = settings
         connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
-        hold = SnapshotHold(of: plan.tables, settings.named("reencrypt-secrets census")) { reason in
-            logger.info("\(reason)")
-        }
+        self.settings = settings
         pace = Mutex(
             Pace(
                 sizer: BatchSizer(
@@ -110,7 +108,7 @@ package final class Coordinator: Sendable {
     /// - Throws: `RotationError` where the job must not run; nothing has been changed.
     package func open() async throws -> Census {
         try await pacer.prepare()
-        let census = try await takeCensus()
+        let census = try await takeCensus(lockPatience: .seconds(60))
         try await KeyPreflight(plan, allowsUnknownKeys: options.allowsUnknownKeys, logger)
             .check(census, on: connection)
         return census
@@ -258,7 +256,12 @@ package final class Coordinator: Sendable {
         DatabasePatience(logger: logger, errors: metrics.connectionErrors)
     }
 
-    private func takeCensus() async throws -> Census {
+    /// - Parameter lockPatience: a job that is under way outlasts a statement that rewrites a large table.
+    private func takeCensus(lockPatience: Duration = .seconds(600)) async throws -> Census {
+        let logger = logger
+        let hold = SnapshotHold(
+            of: plan.tables, settings.named("reencrypt-secrets census"), lockPatience: lockPatience
+        ) { logger.info("\($0)") }
         let keyIDs = plan.keyring.ids.map(\.description)
         let reading = try await patience.retrying("The census") {
             try await hold.census(keyIDs: keyIDs)

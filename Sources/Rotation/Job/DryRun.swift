@@ -119,20 +119,23 @@ private struct RecordExaminer {
             for (index, column) in leaf.table.columns.enumerated() {
                 guard let cell = result.bytes(row, 2 * ids + index) else { continue }
                 bytes += cell.count
-                let id = { (0..<ids).map { result.string(row, ids + $0) ?? "" } }
+                let id = { try (0..<ids).map { try result.text(row, ids + $0) } }
+                let current: String
                 do throws(EnvelopeError) {
                     let envelope = column.type.envelope(in: cell)
                     guard case .old(let keyID) = try cipher.examine(envelope) else { continue }
                     if plan.mode == .reencrypt { try cipher.authenticate(envelope) }
-                    wouldRewrap += 1
-                    onRecord(leaf.table.name, column.name, id(), keyID.description)
+                    current = keyID.description
                 } catch {
                     failed += 1
                     try onFailure(
                         RecordFailure(
-                            table: leaf.table.name, id: id(), column: column.name,
+                            table: leaf.table.name, id: try id(), column: column.name,
                             keyID: error.keyID?.description, reason: error.description))
+                    continue
                 }
+                wouldRewrap += 1
+                onRecord(leaf.table.name, column.name, try id(), current)
             }
         }
         rangeRows.record(

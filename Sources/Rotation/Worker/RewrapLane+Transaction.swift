@@ -18,13 +18,13 @@ extension RewrapLane {
         let opened = try session.collect()
         guard opened.count == 4 else { throw PostgresError(.unexpectedAnswer, "a transaction began in part") }
         try checkServingProcess(opened[1].integer(0, 1))
-        guard opened[1].bool(0, 0) == true else {
+        guard try opened[1].flag(0, 0) else {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 100...500)), blockedSince: range.blockedSince,
                 cause: .unled, reason: "a new job is about to take the table")
         }
-        guard opened[3].bool(0, 0) == false else {
+        guard try !opened[3].flag(0, 0) else {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 500...1_500)), blockedSince: range.blockedSince,
@@ -176,7 +176,7 @@ extension RewrapLane {
                 }
             }
         }
-        let failures = records(rewriter.failures, locked, identified, leaf)
+        let failures = try records(rewriter.failures, locked, identified, leaf)
         guard committed.commandTag == "COMMIT" else {
             throw PostgresError(
                 .server, "COMMIT was answered with \(committed.commandTag)",

@@ -5,7 +5,7 @@ extension SnapshotHold {
     /// Of tables that were looked up when a job began, and must still be what their names lead to.
     package init(
         of tables: [EncryptedTable], _ settings: ConnectionSettings,
-        lockPatience: Duration = .seconds(600), definitionPatience: Duration = .seconds(60),
+        lockPatience: Duration = .seconds(30), definitionPatience: Duration = .seconds(10),
         waiting: @escaping @Sendable (String) -> Void
     ) {
         self.init(
