@@ -35,8 +35,19 @@ _hidden("xml", "CREATE TABLE shed (id int, v xml)", "INSERT INTO shed VALUES (1,
 _hidden("a large object", "SELECT 1", "SELECT lo_from_bytea(0, convert_to(%s, 'UTF8'))")
 _hidden("a column's default", "CREATE TABLE shed (id int, v text)", "ALTER TABLE shed ALTER COLUMN v SET DEFAULT '@'")
 _hidden("another table", "CREATE TABLE shed (id int, v text)", "INSERT INTO shed VALUES (1, %s)")
-_hidden("a materialised view", "CREATE TABLE shed (v text)", "INSERT INTO shed VALUES (%s)",
-        more=[])  # fmt: skip
+_hidden("a materialised view", "SELECT 1", "CREATE MATERIALIZED VIEW shed AS SELECT %s::text AS v")
+_hidden("char(n)", "CREATE TABLE shed (id int, v char(2000))", "INSERT INTO shed VALUES (1, %s)")
+_hidden("citext", "CREATE TABLE shed (id int, v citext)", "INSERT INTO shed VALUES (1, %s)",
+        more=["CREATE EXTENSION citext"])  # fmt: skip
+_hidden("a domain over text", "CREATE TABLE shed (id int, v one)", "INSERT INTO shed VALUES (1, %s)",
+        more=["CREATE DOMAIN one AS text"])  # fmt: skip
+_hidden("a string inside of jsonb", "CREATE TABLE shed (id int, v jsonb)",
+        "INSERT INTO shed VALUES (1, jsonb_build_object('a', jsonb_build_array(%s::text)))")  # fmt: skip
+_hidden("an object inside of jsonb", "CREATE TABLE shed (id int, v jsonb)",
+        "INSERT INTO shed VALUES (1, jsonb_build_object('a', jsonb_build_array(%s::jsonb)))")  # fmt: skip
+_hidden("text behind other text", "CREATE TABLE shed (id int, v text)", "INSERT INTO shed VALUES (1, 'enc: ' || %s)")
+_hidden("a value behind many others", "CREATE TABLE shed AS SELECT n AS id, 'nothing'::text AS v FROM generate_series(1, 3000) n",
+        "INSERT INTO shed VALUES (3001, %s)")  # fmt: skip
 _hidden("an unlogged table of another schema", "CREATE UNLOGGED TABLE attic.shed (v jsonb)",
         "INSERT INTO attic.shed VALUES (%s::jsonb)")  # fmt: skip
 _hidden("a column of a catalog table", "ALTER TABLE vault ADD COLUMN other jsonb",
@@ -92,3 +103,45 @@ def subscription(world, rng):
     world.execute(f"CREATE SUBSCRIPTION adversary CONNECTION '{connection}' PUBLICATION adversary "
                   f"WITH (create_slot = false, slot_name = '{slot}', enabled = false, copy_data = false)")  # fmt: skip
     return Script([], afterwards=afterwards, cleanup=cleanup)
+
+
+@deed("the table outside the catalog is locked", "names", ("verify",), weight=1)
+def locked_outside(world, rng):
+    return Script(
+        ["LOCK TABLE shed IN ACCESS EXCLUSIVE MODE"], hidden="a locked table outside the catalog",
+        before=["CREATE TABLE shed (id int PRIMARY KEY, v text)", ("INSERT INTO shed VALUES (1, %s)", [old()])],
+    )  # fmt: skip
+
+
+@deed("a table outside the catalog changes its schema", "names", ("verify",), weight=1)
+def moved_outside(world, rng):
+    return Script(
+        ["ALTER TABLE shed SET SCHEMA attic"], hidden="a table outside the catalog",
+        before=["CREATE TABLE shed (id int PRIMARY KEY, v text)", ("INSERT INTO shed VALUES (1, %s)", [old()])],
+    )  # fmt: skip
+
+
+@deed("a column outside the catalog is renamed", "names", ("verify",), weight=1)
+def column_outside(world, rng):
+    return Script(
+        ["ALTER TABLE shed RENAME COLUMN v TO w"], hidden="a column outside the catalog",
+        before=["CREATE TABLE shed (id int PRIMARY KEY, v text)", ("INSERT INTO shed VALUES (1, %s)", [old()])],
+    )  # fmt: skip
+
+
+@deed("a table outside the catalog is rewritten", "rewriting", ("verify",), weight=2)
+def rewritten_outside(world, rng):
+    return Script(
+        ["ALTER TABLE shed ADD COLUMN u uuid DEFAULT gen_random_uuid()"], hidden="a table outside the catalog",
+        before=["CREATE TABLE shed (id int PRIMARY KEY, v text)", ("INSERT INTO shed VALUES (1, %s)", [old()])],
+    )  # fmt: skip
+
+
+@deed("a partition is detached and holds an old value", "names", ("verify",), weight=2)
+def detached_with_old(world, rng):
+    """It leaves the catalog with an old value in it: elsewhere is a place, too."""
+    table = world.table("ledger")
+    return Script(
+        ["ALTER TABLE ledger DETACH PARTITION ledger_2"], hidden="a table that was a partition",
+        before=table.insertion("ledger", [(2, 8_000_000, old(rng))]),
+    )  # fmt: skip

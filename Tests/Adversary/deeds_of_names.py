@@ -216,3 +216,52 @@ def drop_partition(world, rng):
     table = world.table("ledger")
     return Script(["DROP TABLE ledger_1", "CREATE TABLE ledger_1 PARTITION OF ledger FOR VALUES IN (1)",
                    *table.insertion("ledger", _old_rows(rng, 20, 1))])  # fmt: skip
+
+
+@deed("attach a foreign table", "names", ("run", "coordinator", "verify"))
+def attach_foreign(world, rng):
+    """A partition whose rows lie in another table, behind postgres_fdw."""
+    table = world.table("ledger")
+    host, port, name = world.server.socket_directory, world.server.port, world.database.name
+    return Script(
+        ["ALTER TABLE ledger ATTACH PARTITION ledger_far FOR VALUES IN (93)"],
+        before=[
+            *_spare(world, table, "far", rng, 93), "CREATE EXTENSION postgres_fdw",
+            f"CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{host}', port '{port}', dbname '{name}')",
+            "CREATE USER MAPPING FOR postgres SERVER here OPTIONS (user 'postgres', password_required 'false')",
+            f"CREATE FOREIGN TABLE ledger_far (tenant int NOT NULL, id bigint NOT NULL, note text, n int, "
+            f"secret {table.column_type}) SERVER here OPTIONS (schema_name 'public', table_name 'far')",
+        ],
+    )  # fmt: skip
+
+
+@deed("the same table by two names", "static", weight=1)
+def two_names(world, rng):
+    entry = dict(world.table("vault").catalog_entry, name="public.vault")
+    return Script([], options={"catalog": [entry]})
+
+
+@deed("a partition beside its root in the catalog", "static", weight=1)
+def leaf_in_catalog(world, rng):
+    entry = dict(world.table("ledger").catalog_entry, name="ledger_1")
+    return Script([], options={"catalog": [entry]})
+
+
+@deed("the table becomes a child of another one", "names")
+def become_child(world, rng):
+    table = world.table("vault")
+    return Script(["ALTER TABLE vault INHERIT ancestor"],
+                  before=[f"CREATE TABLE ancestor (LIKE vault)", *table.insertion("ancestor", _old_rows(rng, 5))])  # fmt: skip
+
+
+@deed("another key", "names", ROTATIONS)
+def other_key(world, rng):
+    return Script(["ALTER TABLE vault DROP CONSTRAINT vault_pkey", "ALTER TABLE vault ADD PRIMARY KEY (id, tenant)"])
+
+
+@deed("insert into a table and attach it", "names", weight=2)
+def insert_and_attach(world, rng):
+    table = world.table("ledger")
+    return Script([*table.insertion("ledger_spare", _old_rows(rng, 5, 94)),
+                   "ALTER TABLE ledger ATTACH PARTITION ledger_spare FOR VALUES IN (94)"],
+                  before=["CREATE TABLE ledger_spare (LIKE ledger INCLUDING ALL)"])  # fmt: skip

@@ -96,3 +96,37 @@ def row_security(world, rng):
 @deed("a rule in place of updates", "rows", ROTATIONS)
 def rule(world, rng):
     return Script(["CREATE RULE nothing AS ON UPDATE TO vault DO INSTEAD NOTHING"])
+
+
+@deed("rows get other ids", "rows", weight=2)
+def other_ids(world, rng):
+    table = world.any_table(rng)
+    return Script([f"UPDATE {table.name} SET id = {rng.choice(['id + 500000', '-id'])} WHERE id > 60"])
+
+
+@deed("lock rows", "rows", weight=2)
+def lock_rows(world, rng):
+    table = world.any_table(rng)
+    return Script([f"SELECT count(*) FROM (SELECT 1 FROM {table.name} WHERE id > 40 FOR UPDATE) AS locked"])
+
+
+@deed("lock rows, and make them old again", "rows", weight=2)
+def lock_and_age(world, rng):
+    table = world.any_table(rng)
+    return Script([f"SELECT id FROM {table.name} WHERE id > 40 FOR UPDATE",
+                   (f"UPDATE {table.name} SET secret = {table.value} WHERE id BETWEEN 41 AND 45", [old(rng)])])  # fmt: skip
+
+
+@deed("an odd setting of the database", "static", weight=3)
+def odd_setting(world, rng):
+    setting = rng.choice([
+        "bytea_output = 'escape'", "standard_conforming_strings = off", "transform_null_equals = on", "row_security = off",
+        "default_transaction_isolation = 'serializable'", "default_transaction_isolation = 'repeatable read'",
+        "session_replication_role = 'replica'", "enable_seqscan = off", "enable_tidscan = off", "constraint_exclusion = on",
+        "synchronize_seqscans = on", "xmloption = 'document'", "quote_all_identifiers = on", "lock_timeout = '60ms'",
+        "from_collapse_limit = 1", "force_parallel_mode = on", "plan_cache_mode = 'force_custom_plan'",
+        "default_transaction_deferrable = on", "extra_float_digits = -15", "IntervalStyle = 'sql_standard'",
+        "array_nulls = off", "backslash_quote = off", "lc_messages = 'C'", "search_path = 'front', 'public', 'attic'",
+    ])  # fmt: skip
+    world.log(f"-- {setting}")
+    return Script([], before=[f"ALTER DATABASE {world.database.name} SET {setting}"])

@@ -45,6 +45,7 @@ class Game:
         self.deeds = []
         self.longest_wait, self.wait_behind = 0.0, ""
         self.gates = []
+        self.part = ""
 
     def log(self, text):
         self.lines.append(f"{time.strftime('%H:%M:%S')}.{int(time.time() * 1000) % 1000:03d} {text}")
@@ -84,6 +85,7 @@ class Game:
         previous = [OLD] if self.options.get("previous", True) else []
         self.tool = RotationTool(self.folder, world.database.url, NEW, previous)
         self.catalog = [table.catalog_entry for table in world.tables]
+        self.catalog += self.options.get("catalog", [])
         self.tool.write_catalog(*self.catalog, ignore=self.options.get("ignore", ()))
         if self.is_fenced or "fenced" in self.options:
             retired = [word for key in self.options.get("fenced", [OLD.key_id]) for word in ("--retired", key)]
@@ -104,7 +106,7 @@ class Game:
             if kind is None or kind in [one for one, *_ in self.chosen]:
                 continue
             script = kind.make(self.world, rng)
-            self.chosen.append((kind, script, schedule_module.chosen(rng, kind, script)))
+            self.chosen.append((kind, script, schedule_module.chosen(rng, kind, script, self.command in ('run', 'coordinator'))))
 
     def _before(self, script):
         """What a script needs is there before the tool starts."""
@@ -155,6 +157,7 @@ class Game:
         for one, _ in self.planned:
             self.log(f"-- {one.kind.name}: effective {self._relative(one.effective_at)}, committed "
                      f"{self._relative(one.committed_at)}, error {one.error}; last look {self._relative(self.look)}")  # fmt: skip
+        self.log(f"-- statements of the tool: {gate.counts}")
         self.trace = gate.trace
 
     def _relative(self, instant):
@@ -219,6 +222,7 @@ class Game:
                 arguments += ["--table", rng.choice(["vault", "ledger", "registry"])]
             elif kind < 0.3:
                 arguments += ["--depth", "keys"]
+        self.part = " ".join(arguments[-2:]) if arguments[-2] in ("--depth", "--table") else ""
         self.log(f"$ reencrypt-secrets {' '.join(map(str, arguments))}")
         return [(self.command, tool.start_command(*arguments, environment=environment))]
 
@@ -270,7 +274,7 @@ class Game:
                 claim = "verify" if name in deeds_module.VERIFICATIONS else name
                 judgement = claims.judge(claim, code, outcome.output, self.look, self.deeds, self.truth_before, truth,
                                          taken, calls)  # fmt: skip
-            self._result(name, code, judgement, outcome.seconds)
+            self._result(f"{name} {self.part}".strip(), code, judgement, outcome.seconds)
         if self.rng.random() < 0.4:
             self._verify_again(truth)
 

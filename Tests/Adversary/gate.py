@@ -59,6 +59,11 @@ class Gate(StatementProxy):
         self._gate = threading.Condition()
         self._is_shut = False
 
+    @property
+    def counts(self) -> dict:
+        """Statements by kind, so far."""
+        return dict(self._counts)
+
     def shut_at(self, moment, on_reached):
         """`on_reached` is called in a thread while the gate is shut; the gate opens when it returns."""
         self._moments.append((moment, on_reached))
@@ -144,12 +149,12 @@ class _Conversation(_Frontend):
         self._awaits_snapshot = self._had_snapshot = self._had_lock = False
 
     def messages(self, data):
-        """What may pass, and the statement that it executes. Parse and Bind wait for their Execute: the server takes a
+        """What may pass, and the statement that it executes. Parse, Bind and Describe wait for their Execute: the server takes a
         transaction's snapshot as early as it parses."""
         self._buffer += data
         while (message := self._next_message()) is not None:
             sql = self._executed_sql(message) if self._is_in_session else None
-            is_preparation = self._is_in_session and message[:1] in (b"P", b"B")
+            is_preparation = self._is_in_session and message[:1] in (b"P", b"B", b"D")
             self._is_in_session = self._started
             self._kept += message
             if not is_preparation:

@@ -26,7 +26,7 @@ def _text(value):
 
 def values(world, catalog) -> list:
     """(place, value) of every record that the catalog's names lead to now, NULL left out."""
-    connection = world.connect("adversary oracle")
+    connection = world.connect("adversary oracle", path=None)
     connection.autocommit = True
     found = []
     try:
@@ -99,7 +99,7 @@ SPELLINGS = {
 
 def taken(world, catalog) -> list:
     """Old values that a table of the catalog takes: through its root, and in each of its leaves. Nothing is kept."""
-    connection = world.connect("adversary oracle")
+    connection = world.connect("adversary oracle", path=None)
     found = []
     try:
         with connection.cursor() as cursor:

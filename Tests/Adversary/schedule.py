@@ -6,7 +6,8 @@ import time
 from gate import Moment
 
 # How many statements of a kind a command is likely to have.
-MOST = {"shape": 36, "statement": 90, "snapshot": 3, "after snapshot": 3, "lock": 6, "after lock": 6, "write": 8}
+MOST = {"shape": 44, "statement": 230, "snapshot": 2, "after snapshot": 2, "lock": 12, "after lock": 12, "write": 8}
+MOST_IN_ROTATION = {**MOST, "shape": 66, "statement": 260}
 WAITED_FOR_SECONDS = 0.15
 LONGEST_OPEN_SECONDS = 3.0
 COMMITS = ("when waited for", "at the end", "later")
@@ -42,7 +43,7 @@ class Schedule:
         return self.commits == "at once"
 
 
-def chosen(rng, kind, script) -> Schedule:
+def chosen(rng, kind, script, is_rotation) -> Schedule:
     if kind.effect == "static" or not script.steps:
         return Schedule("before")
     begins = rng.choices(["before", "open", "moment"], [1, 4, 5])[0]
@@ -51,8 +52,9 @@ def chosen(rng, kind, script) -> Schedule:
     commits = rng.choice(COMMITS) if begins == "open" or rng.random() < 0.4 else "at once"
     moment = None
     if begins == "moment":
-        of_kind = rng.choices(Moment.KINDS, [4, 2, 3, 3, 1, 1, 2])[0]
-        moment = Moment(of_kind, rng.randint(1, MOST[of_kind]))
+        of_kind = rng.choices(Moment.KINDS, [4, 2, 3, 3, *((0, 0, 2) if is_rotation else (1, 1, 0))])[0]
+        most = MOST_IN_ROTATION if is_rotation else MOST
+        moment = Moment(of_kind, rng.randint(1, most[of_kind]))
     later, prepares = rng.uniform(0.2, 2), rng.random() < 0.25
     if script.outside_block:
         return Schedule(begins, moment)
