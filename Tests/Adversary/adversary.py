@@ -145,6 +145,14 @@ def play(arguments, folder, tally):
         lane.join()
 
 
+def again(arguments) -> str:
+    """The options that make the same rounds."""
+    words = [f"--seed {arguments.seed}"]
+    words += [f"--only {arguments.only!r}"] if arguments.only else []
+    words += [f"--command {arguments.command!r}"] if arguments.command else []
+    return " ".join(words)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
@@ -186,7 +194,7 @@ def main():
         print(f"round {number}: {names}: {text}")
     if tally.disagreements or tally.broken:
         print(f"{len(tally.disagreements)} disagreements, {len(tally.broken)} rounds that could not be played; "
-              f"SQL and output are in {folder}; again: --seed {arguments.seed} --round N")  # fmt: skip
+              f"SQL and output are in {folder}; again: {again(arguments)} --round N")  # fmt: skip
         sys.exit(1)
     print("no disagreement")
     if arguments.folder is None and not arguments.keep:

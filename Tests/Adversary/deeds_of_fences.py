@@ -48,7 +48,7 @@ def drop_insert_look_alike(world, rng):
     return Script([_replace(table.name, "CHECK (secret IS NOT NULL OR true)"), *_insert(table, rng)])
 
 
-@deed("a look-alike stands for the fence", "fence", FENCES, weight=4)
+@deed("a look-alike in the place of the fence", "fence", FENCES, weight=4)
 def look_alike(world, rng):
     table = world.any_table(rng)
     return Script(_insert(table, rng), before=[_replace(table.name, "CHECK (secret IS NOT NULL OR true)")])
@@ -57,8 +57,7 @@ def look_alike(world, rng):
 @deed("the fence again, NO INHERIT", "fence", FENCES, weight=3)
 def no_inherit(world, rng):
     table = world.table("registry")
-    definition = "CHECK (secret IS NULL OR position(''kek-v1'' in secret::text) = 0) NO INHERIT"
-    return Script(_insert(table, rng, "registry_child"), before=[_same_expression(table.name, " NO INHERIT") or definition])
+    return Script(_insert(table, rng, "registry_child"), before=[_same_expression(table.name, " NO INHERIT")])
 
 
 def _same_expression(table, more) -> str:
@@ -124,7 +123,7 @@ def renamed_column(world, rng):
         _insert(table, rng),
         before=["ALTER TABLE vault RENAME COLUMN secret TO secret_before",
                 f"ALTER TABLE vault ADD COLUMN secret {table.column_type}",
-                f"ALTER TABLE vault ALTER COLUMN secret_before SET DEFAULT NULL"],
+                "ALTER TABLE vault ALTER COLUMN secret_before SET DEFAULT NULL"],
     )  # fmt: skip
 
 

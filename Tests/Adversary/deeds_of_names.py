@@ -113,7 +113,7 @@ def swap_names(world, rng):
 @deed("rename, and a new table of the old name", "names", weight=3)
 def new_table(world, rng):
     table = world.table(rng.choice(["vault", "registry"]))
-    return Script(["ALTER TABLE %s RENAME TO gone" % table.name, f"CREATE TABLE {table.name} ({table.columns})",
+    return Script([f"ALTER TABLE {table.name} RENAME TO gone", f"CREATE TABLE {table.name} ({table.columns})",
                    *table.insertion(table.name, _old_rows(rng, 30))])  # fmt: skip
 
 
@@ -251,7 +251,7 @@ def leaf_in_catalog(world, rng):
 def become_child(world, rng):
     table = world.table("vault")
     return Script(["ALTER TABLE vault INHERIT ancestor"],
-                  before=[f"CREATE TABLE ancestor (LIKE vault)", *table.insertion("ancestor", _old_rows(rng, 5))])  # fmt: skip
+                  before=["CREATE TABLE ancestor (LIKE vault)", *table.insertion("ancestor", _old_rows(rng, 5))])  # fmt: skip
 
 
 @deed("another key", "names", ROTATIONS)
@@ -265,3 +265,30 @@ def insert_and_attach(world, rng):
     return Script([*table.insertion("ledger_spare", _old_rows(rng, 5, 94)),
                    "ALTER TABLE ledger ATTACH PARTITION ledger_spare FOR VALUES IN (94)"],
                   before=["CREATE TABLE ledger_spare (LIKE ledger INCLUDING ALL)"])  # fmt: skip
+
+
+@deed("another schema takes the name of the tables' own", "names", weight=2)
+def schema_swap(world, rng):
+    """Needs no lock on a table; a name with its schema leads elsewhere, too."""
+    table = world.table("vault")
+    return Script(["ALTER SCHEMA public RENAME TO cellar", "ALTER SCHEMA attic RENAME TO public"],
+                  before=_spare(world, table, "attic.vault", rng))  # fmt: skip
+
+
+@deed("a generated column of the old name", "names")
+def generated_column(world, rng):
+    table = world.table("vault")
+    value = old().encode().hex() if table.column_type == "bytea" else old()
+    constant = f"'\\x{value}'::bytea" if table.column_type == "bytea" else f"'{value}'::{table.column_type}"
+    return Script(["ALTER TABLE vault DROP COLUMN secret",
+                   f"ALTER TABLE vault ADD COLUMN secret {table.column_type} GENERATED ALWAYS AS ({constant}) STORED"])  # fmt: skip
+
+
+@deed("a column of the old name with a default", "names")
+def default_column(world, rng):
+    """PostgreSQL stores such a default once, beside the table, and not in its rows."""
+    table = world.any_table(rng)
+    value = old()
+    constant = f"convert_to('{value}', 'UTF8')" if table.column_type == "bytea" else f"'{value}'"
+    return Script([f"ALTER TABLE {table.name} DROP COLUMN secret",
+                   f"ALTER TABLE {table.name} ADD COLUMN secret {table.column_type} DEFAULT {constant}"])  # fmt: skip

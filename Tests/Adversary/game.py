@@ -137,7 +137,7 @@ class Game:
         for one, schedule in self.planned:
             if schedule.begins == "open":
                 self._begin(one, schedule)
-        watch = LockWatch(world)
+        watch = LockWatch(world, gate)
         application = Application(world, f"{self.number} application")
         watch.start()
         application.start()
@@ -152,6 +152,7 @@ class Game:
                 one.join(40)
         watch.stop()
         application.stop()
+        self.written = application.writes
         gate.close()
         self.longest_wait, self.wait_behind = watch.longest, watch.longest_behind
         for one, _ in self.planned:
@@ -167,7 +168,7 @@ class Game:
         rng = self.rng
         delay = rng.choice([0, 0, 0, 0.002, 0.01])
         if self.command in deeds_module.VERIFICATIONS and rng.random() < 0.3:
-            delay = 0.1
+            delay = 0.02
         gate = Gate("127.0.0.1", self.server.port, delay)
         self.gates.append(gate)
         return gate
@@ -260,6 +261,7 @@ class Game:
             if one.script.afterwards is not None and one.error is None:
                 one.script.afterwards()
         truth = oracle.truth(self.world, self.catalog)
+        truth.written = self.written
         taken = oracle.taken(self.world, self.catalog) if self.command == "fence add" else []
         calls = self._foreign_calls()
         for name, process, hung in self.outcomes:
@@ -269,7 +271,7 @@ class Game:
             if hung:
                 judgement = claims.Judgement("disagreement", f"it hung for {HANG_SECONDS} s")
             elif name == "worker" and code in (143, 130):
-                judgement = claims.Judgement("undecided", "a worker that came too late was stopped")
+                judgement = claims.Judgement("agreed", "there was no job, and we stopped it")
             else:
                 claim = "verify" if name in deeds_module.VERIFICATIONS else name
                 judgement = claims.judge(claim, code, outcome.output, self.look, self.deeds, self.truth_before, truth,

@@ -60,6 +60,10 @@ class Gate(StatementProxy):
         self._is_shut = False
 
     @property
+    def is_shut(self) -> bool:
+        return self._is_shut
+
+    @property
     def counts(self) -> dict:
         """Statements by kind, so far."""
         return dict(self._counts)

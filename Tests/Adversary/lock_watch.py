@@ -14,16 +14,15 @@ TOOL, APPLICATION, DEED = "reencrypt-secrets", "application", "adversary deed"
 
 
 class LockWatch(threading.Thread):
-    def __init__(self, world):
+    def __init__(self, world, gate):
+        """While the gate is shut the tool cannot give way: that time does not count."""
         super().__init__(daemon=True)
-        self.world = world
+        self.world, self.gate = world, gate
         self.longest = 0.0
         self.longest_behind = ""
         self._since = {}
         self._blockers_of_tool = set()
-        self._tool_blocks = set()
         self._stop_event = threading.Event()
-        self.seen_waiting = {}
 
     def is_waited_for(self, pid) -> bool:
         """Whether the tool waits for this process now; 0 is a prepared transaction."""
@@ -58,6 +57,9 @@ class LockWatch(threading.Thread):
         tool = {pid for pid, name in names.items() if name.startswith(TOOL)}
         self._blockers_of_tool = set().union(*(blockers[pid] for pid in tool)) if tool else set()
         waiting = set()
+        if self.gate.is_shut:
+            self._since.clear()
+            return
         for pid, name in names.items():
             if name != APPLICATION or not blockers[pid]:
                 continue

@@ -14,6 +14,8 @@ SAFE_PATH = "SET search_path = pg_catalog, pg_temp"
 @dataclasses.dataclass
 class Truth:
     records: int = 0
+    # Values that the application has written meanwhile: each may have been NULL before.
+    written: int = 0
     # Labels other than the new key's, or no envelope.
     not_labelled_new: list = dataclasses.field(default_factory=list)
     # Values that the new key alone does not open.
@@ -61,7 +63,9 @@ def _column(cursor, name, oid, column) -> list:
                    "AND relpersistence = 't'", (oid,))  # fmt: skip
     # Rows of another session's temporary child can be read by nobody but that session.
     only = "ONLY " if cursor.fetchone() else ""
-    cursor.execute(f"SELECT tableoid::regclass::text, tenant, id, {value} FROM {only}{name} WHERE {column} IS NOT NULL")
+    cursor.execute("SELECT relkind FROM pg_class WHERE oid = %s", (oid,))
+    leaf = "'a view'" if cursor.fetchone()[0] in ("v", "m") else "tableoid::regclass::text"
+    cursor.execute(f"SELECT {leaf}, tenant, id, {value} FROM {only}{name} WHERE {column} IS NOT NULL")
     return [(f"{leaf} ({tenant}, {number})", _text(stored)) for leaf, tenant, number, stored in cursor.fetchall()]
 
 
