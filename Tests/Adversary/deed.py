@@ -66,9 +66,13 @@ def deed(name, effect, commands=ALL, weight=2):
     return register
 
 
+def fitting(command, only=None) -> list:
+    return [kind for kind in KINDS.values() if command in kind.commands and (not only or only in kind.name)]
+
+
 def chosen(rng: random.Random, command, only=None) -> Kind:
-    fitting = [kind for kind in KINDS.values() if command in kind.commands and (not only or only in kind.name)]
-    return rng.choices(fitting, [kind.weight for kind in fitting])[0] if fitting else None
+    kinds = fitting(command, only)
+    return rng.choices(kinds, [kind.weight for kind in kinds])[0] if kinds else None
 
 
 class Deed(threading.Thread):

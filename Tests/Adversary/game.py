@@ -11,7 +11,7 @@ import deed as deeds_module
 import oracle
 import schedule as schedule_module
 from application import Application
-from deed import Deed, PATIENCE_SECONDS, chosen
+from deed import Deed, PATIENCE_SECONDS, chosen, fitting
 from deeds_of_foreign_code import CALLED
 from gate import Gate
 from lock_watch import LockWatch
@@ -62,7 +62,7 @@ class Game:
 
     def play(self):
         rng = self.rng
-        names = list(COMMANDS)
+        names = [name for name in COMMANDS if fitting(name, self.settings.only)]
         self.command = rng.choices(names, [COMMANDS[name] for name in names])[0]
         self.command = self.settings.command or self.command
         self.world = World(self.server, rng, self.log)
