@@ -21,6 +21,9 @@ package final class PostgresSession {
 
     /// The server process that serves this session.
     package let backendPID: Int
+    /// The `search_path` that the role, the database or the address gave this session. Names of the application mean
+    /// what they mean under it; see `SearchPath`.
+    package private(set) var rolePath: String
 
     private struct Group {
         var kinds: [Kind] = []
@@ -40,14 +43,19 @@ package final class PostgresSession {
         self.handle = handle
         self.settings = settings
         self.backendPID = pid
+        rolePath = ""
+        rolePath = try settleSearchPath()
         let answer = try query(
             """
             SELECT set_config('datestyle', 'ISO, YMD', false), set_config('timezone', 'UTC', false), \
             set_config('intervalstyle', 'postgres', false), set_config('bytea_output', 'hex', false), \
             set_config('extra_float_digits', '1', false), \(SilenceProbe.Process.columns)
             """)
-        if let pid = answer.integer(0, 5), let start = answer.string(0, 6) {
-            process = SilenceProbe.Process(pid: pid, start: start)
+        process = SilenceProbe.Process(pid: try answer.number(0, 5), start: try answer.text(0, 6))
+        // There any byte may be in a text: the server would refuse to send what is no UTF-8, and the value could not
+        // even be named as a failed record.
+        if parameterStatus("server_encoding") == "SQL_ASCII" {
+            try query("SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', false)")
         }
     }
 

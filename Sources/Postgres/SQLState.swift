@@ -18,6 +18,7 @@ package struct SQLState: Hashable, Sendable, CustomStringConvertible {
     package static let idleInTransactionTimeout = SQLState("25P03")
     package static let objectNotInPrerequisiteState = SQLState("55000")
     package static let undefinedTable = SQLState("42P01")
+    package static let undefinedObject = SQLState("42704")
     package static let insufficientPrivilege = SQLState("42501")
 
     /// The same statement may succeed later: connection, rollback, resources, operator's intervention,

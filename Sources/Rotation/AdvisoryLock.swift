@@ -40,7 +40,7 @@ package enum AdvisoryLock: Sendable, Hashable {
 
     /// Takes the lock for the session where it is free.
     package func tryAcquire(_ session: PostgresSession) throws(PostgresError) -> Bool {
-        try session.query("SELECT pg_try_advisory_lock(\(arguments))").bool(0, 0) ?? false
+        try session.query("SELECT pg_try_advisory_lock(\(arguments))").flag(0, 0)
     }
 
     package func release(_ session: PostgresSession) throws(PostgresError) {
@@ -69,7 +69,7 @@ package enum AdvisoryLock: Sendable, Hashable {
             SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = \(pid) \
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND \(identity)
             """
-        return (try session.query(sql).integer(0, 0) ?? 0) > 0
+        return (try session.query(sql).number(0, 0)) > 0
     }
 
     /// Ends workers' sessions that have held the job's lock for more than the moment of a probe: each had found that
@@ -102,6 +102,6 @@ package enum AdvisoryLock: Sendable, Hashable {
             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
             AND l.pid <> pg_backend_pid() AND a.xact_start < now() - interval '15 seconds'
             """
-        return try session.query(sql).integer(0, 0) ?? 0
+        return try session.query(sql).number(0, 0)
     }
 }

@@ -22,17 +22,8 @@ package struct CensusTaker: Sendable {
         self.keyIDs = keyIDs
     }
 
-    /// Takes the census inside a transaction of its own.
+    /// Takes the census over the reader's session of a held snapshot.
     package func take(_ session: PostgresSession) throws -> Census {
-        try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
-            // A policy then raises an error instead of hiding rows.
-            try session.query("SELECT set_config('row_security', 'off', true)")
-            return try takeInSnapshot(session)
-        }
-    }
-
-    /// Takes the census inside the transaction that the caller has begun, which must see one snapshot.
-    package func takeInSnapshot(_ session: PostgresSession) throws -> Census {
         var census = Census()
         for table in tables {
             for leaf in table.leaves {
@@ -47,7 +38,9 @@ package struct CensusTaker: Sendable {
         _ census: inout Census
     ) throws {
         var none = QueryParameters()
-        let blocks = try session.query(statements.blockCount, &none).integer(0, 0) ?? 0
+        let size = try session.query(statements.blockCount, &none)
+        let blocks = try size.number(0, 0)
+        try leaf.refuseRowsElsewhere(hidden: size.flag(0, 1))
         var start = 0
         var expectsFirstKey = true
         while start < blocks {
@@ -76,15 +69,15 @@ package struct CensusTaker: Sendable {
         var unlabelled = 0
         expectsFirstKey = true
         for row in 0..<result.rowCount {
-            let rows = result.integer(row, table.columns.count) ?? 0
+            let rows = try result.number(row, table.columns.count)
             for (index, column) in table.columns.enumerated() {
-                switch result.integer(row, index) {
+                switch try result.number(row, index) {
                 case CensusStatements.Code.null:
                     census.addNulls(rows, table: table.name, column: column.name)
-                case CensusStatements.Code.unlabelled, nil:
+                case CensusStatements.Code.unlabelled:
                     unlabelled += rows
                     expectsFirstKey = false
-                case let code?:
+                case let code:
                     let keyID = keyIDs[code - CensusStatements.Code.firstKey]
                     census.add(rows, table: table.name, column: column.name, label: .key(keyID), at: place)
                     if code != CensusStatements.Code.firstKey { expectsFirstKey = false }
@@ -109,7 +102,7 @@ package struct CensusTaker: Sendable {
         guard let keyID = keyIDs.first else { return false }
         var range = Self.range(place.blocks.lowerBound, place.blocks.upperBound)
         let result = try session.query(statements.countFirstKey, &range)
-        let counts = (0..<result.columnCount).map { result.integer(0, $0) ?? 0 }
+        let counts = try (0..<result.columnCount).map { try result.number(0, $0) }
         guard counts.count == 1 + 2 * table.columns.count else { return false }
         let tallies = table.columns.indices.map { (values: counts[1 + 2 * $0], labelled: counts[2 + 2 * $0]) }
         guard tallies.allSatisfy({ $0.values == $0.labelled }) else { return false }

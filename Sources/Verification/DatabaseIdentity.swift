@@ -1,6 +1,8 @@
 /// Which database was looked at, and at which point of its history: what tells two copies apart.
 package struct DatabaseIdentity: Sendable, Hashable, Encodable {
     package let name: String
+    /// Another one once the database was dropped and made again, or copied within the server.
+    package let oid: UInt32
     package let serverVersion: String
     /// The same for all physical copies; nil where the role may not ask.
     package let systemIdentifier: String?
@@ -13,10 +15,12 @@ package struct DatabaseIdentity: Sendable, Hashable, Encodable {
     package let snapshotTime: String
 
     package init(
-        name: String, serverVersion: String, systemIdentifier: String?, timeline: Int?, isStandby: Bool,
+        name: String, oid: UInt32, serverVersion: String, systemIdentifier: String?, timeline: Int?,
+        isStandby: Bool,
         lsn: String, snapshotTime: String
     ) {
         self.name = name
+        self.oid = oid
         self.serverVersion = serverVersion
         self.systemIdentifier = systemIdentifier
         self.timeline = timeline

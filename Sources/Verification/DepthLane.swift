@@ -1,16 +1,13 @@
-import BlockingIO
 import Catalog
 import Envelope
 import Postgres
 
-/// One connection that reads ranges of the snapshot and opens their values with the target key alone. An actor
-/// on its session's own thread, with a cipher of its own: whatever it knows of the rotation is the key.
+/// Reads ranges of the snapshot over one session and opens their values with the target key alone, with a cipher of its
+/// own: whatever it knows of the rotation is the key.
 ///
 /// In memory are the values of the range it reads and of the one ahead; large values are fetched by themselves, a
 /// few at a time.
-actor DepthLane {
-    private let thread = ConnectionThread()
-    private let settings: ConnectionSettings
+struct DepthLane {
     private let work: DepthWork
     private var fetchSize: [UInt32: Int] = [:]
     private var parameters = QueryParameters()
@@ -19,23 +16,20 @@ actor DepthLane {
     /// That answer, where another question had to be asked behind it.
     private var keptAnswer: PostgresResult?
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
-
     /// Bytes that a fetch should bring: small enough to stay in the processor's cache until it is opened.
     private static let fetchTarget = 1_000_000
 
-    init(_ settings: ConnectionSettings, _ work: DepthWork) {
-        self.settings = settings
+    init(_ work: DepthWork) {
         self.work = work
     }
 
     /// Reads ranges until there are none left. One is always read ahead, so that the server works on it
     /// while this lane opens the values of the one before.
-    func run(
-        _ snapshot: String, onRange: @Sendable (_ blocks: Int, _ records: Int) -> Void
+    ///
+    /// - Parameter session: in a transaction that sees the snapshot, with its locks.
+    mutating func run(
+        _ session: PostgresSession, onRange: (_ blocks: Int, _ records: Int) -> Void
     ) throws -> LaneTally {
-        let session = try PostgresSession(connecting: settings)
-        try SharedSnapshot.follow(snapshot, session)
         var reader = try ValueReader(work)
         var current = try request(session)
         while let range = current {
@@ -58,7 +52,6 @@ actor DepthLane {
             onRange(range.blocks.count, read.records)
             current = ahead
         }
-        try SharedSnapshot.end(session)
         return reader.tally
     }
 
@@ -69,7 +62,7 @@ actor DepthLane {
         return result
     }
 
-    private func read(
+    private mutating func read(
         _ result: PostgresResult, _ range: RangeDispenser.Range, _ reader: inout ValueReader,
         _ session: PostgresSession
     ) throws -> (records: Int, bytes: Int) {
@@ -77,14 +70,14 @@ actor DepthLane {
         if !reader.marks.isEmpty {
             let places = Set(reader.marks.map(\.row)).compactMap { result.bytes($0, 0).map { Array($0) } }
             let identified = try ask(work.statements[range.leaf].identify, places, session)
-            name(&reader, result, range, identified)
+            try name(&reader, result, range, identified)
         }
         return read
     }
 
     /// Asks for rows by their places. Answers come in the order of the questions: the one to the range asked for
     /// ahead is kept until its turn.
-    private func ask(
+    private mutating func ask(
         _ statement: PreparedStatement, _ places: [[UInt8]], _ session: PostgresSession
     ) throws -> PostgresResult {
         var rows = BinaryArray(of: .tid)
@@ -103,16 +96,16 @@ actor DepthLane {
     private func name(
         _ reader: inout ValueReader, _ result: PostgresResult, _ range: RangeDispenser.Range,
         _ identified: PostgresResult
-    ) {
+    ) throws {
         var ids: [[UInt8]: [String]] = [:]
         for row in 0..<identified.rowCount {
             guard let place = identified.bytes(row, 0) else { continue }
-            ids[Array(place)] = (1..<identified.columnCount).map { identified.string(row, $0) ?? "" }
+            ids[Array(place)] = try (1..<identified.columnCount).map { try identified.text(row, $0) }
         }
         reader.name(range.leaf) { row in result.bytes(row, 0).flatMap { ids[Array($0)] } ?? [] }
     }
 
-    private func request(_ session: PostgresSession) throws -> RangeDispenser.Range? {
+    private mutating func request(_ session: PostgresSession) throws -> RangeDispenser.Range? {
         guard
             let range = work.dispenser.next({ leaf in
                 fetchSize[leaf.leaf.oid] ?? max(1, min(64, Self.fetchTarget / max(1, leaf.bytesPerBlock)))
@@ -122,7 +115,10 @@ actor DepthLane {
         parameters.append(int8: Int64(range.blocks.lowerBound))
         parameters.append(int8: Int64(range.blocks.upperBound))
         let statements = work.statements[range.leaf]
-        if let millionths = work.sampleMillionths {
+        if let since = work.since {
+            parameters.append(text: String(since.lowestRunning))
+            try session.send(statements.laterValues, &parameters)
+        } else if let millionths = work.sampleMillionths {
             parameters.append(int8: Int64(millionths))
             try session.send(statements.sampledValues, &parameters)
         } else {
@@ -132,7 +128,7 @@ actor DepthLane {
         return range
     }
 
-    private func adapt(_ range: RangeDispenser.Range, bytes: Int) {
+    private mutating func adapt(_ range: RangeDispenser.Range, bytes: Int) {
         let oid = work.dispenser.leaves[range.leaf].leaf.oid
         let size = range.blocks.count
         if bytes > Self.fetchTarget {

@@ -11,6 +11,8 @@ struct DepthWork: Sendable {
     let keyring: Keyring
     /// The chance of a row to be looked at; nil: all rows.
     var sampleMillionths: Int?
+    /// Only row versions written by transactions that were under way then, or began later; nil: all.
+    var since: TransactionHorizon?
     /// In a search for duplicates: the nonces whose values are to be named. Failures are not, then.
     var wantedNonces: Set<UInt64> = []
 

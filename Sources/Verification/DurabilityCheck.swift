@@ -9,23 +9,22 @@ enum DurabilityCheck {
         parameters.append(text: lsn)
         var durability = VerificationOutcome.Durability()
         durability.isFlushedHere =
-            try session.query("SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn", parameters).bool(0, 0)
-            ?? false
+            try session.query("SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn", parameters).flag(0, 0)
         // A logical subscriber holds no copy of the cluster, and a base backup is none yet.
         let standbys = try session.query(
             """
             SELECT coalesce(nullif(s.application_name, ''), s.client_addr::text, 'process ' || s.pid), \
-            s.state IS NULL, s.flush_lsn >= $1::text::pg_lsn FROM pg_stat_replication AS s \
+            s.state IS NULL, coalesce(s.flush_lsn >= $1::text::pg_lsn, false) FROM pg_stat_replication AS s \
             WHERE s.state IS DISTINCT FROM 'backup' AND NOT EXISTS (SELECT FROM pg_replication_slots AS l \
             WHERE l.active_pid = s.pid AND l.slot_type = 'logical') ORDER BY 1
             """, parameters)
         for row in 0..<standbys.rowCount {
-            if standbys.bool(row, 1) == true {
+            if try standbys.flag(row, 1) {
                 durability.hiddenStandbys += 1
-            } else if standbys.bool(row, 2) == true {
+            } else if try standbys.flag(row, 2) {
                 durability.flushedStandbys += 1
             } else {
-                durability.laggingStandbys.append(standbys.string(row, 0) ?? "")
+                durability.laggingStandbys.append(try standbys.text(row, 0))
             }
         }
         durability.absentStandbys = try absentStandbys(behind: lsn, session)
@@ -43,8 +42,8 @@ enum DurabilityCheck {
             SELECT slot_name::text FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active \
             AND (restart_lsn < $1::text::pg_lsn OR wal_status = 'lost') ORDER BY 1
             """, parameters)
-        let absent = (0..<slots.rowCount).map { row in
-            "The standby of the replication slot \(slots.string(row, 0) ?? "") is not connected and was last seen before \(lsn): start it, or drop the slot if the standby is gone."
+        let absent = try (0..<slots.rowCount).map { row in
+            "The standby of the replication slot \(try slots.text(row, 0)) is not connected and was last seen before \(lsn): start it, or drop the slot if the standby is gone."
         }
         return absent
             + (try Preflight.missingSynchronousStandby(session).map { ["The server: \($0)."] } ?? [])

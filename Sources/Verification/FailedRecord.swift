@@ -1,4 +1,4 @@
-/// A record that speaks against taking the old key out of service.
+/// A record that needs, or may need, a key other than the target.
 package struct FailedRecord: Sendable, Hashable, Encodable {
     package let table: String
     /// The id columns in the catalog's order, as text.

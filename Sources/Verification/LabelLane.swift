@@ -1,24 +1,20 @@
-import BlockingIO
 import Catalog
 import Postgres
 
-/// One connection that takes its part of a census in a snapshot that others share.
-actor LabelLane {
-    private let thread = ConnectionThread()
-    private let settings: ConnectionSettings
+/// Takes its part of a census in a snapshot that others share, over one session.
+struct LabelLane {
+    private let dispenser: RangeDispenser
+    private let keyIDs: [String]
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
-
-    init(_ settings: ConnectionSettings) {
-        self.settings = settings
+    init(_ dispenser: RangeDispenser, keyIDs: [String]) {
+        self.dispenser = dispenser
+        self.keyIDs = keyIDs
     }
 
+    /// - Parameter session: in a transaction that sees the snapshot, with its locks.
     func run(
-        _ snapshot: String, _ dispenser: RangeDispenser, keyIDs: [String],
-        onRange: @Sendable (_ blocks: Int, _ records: Int) -> Void
+        _ session: PostgresSession, onRange: (_ blocks: Int, _ records: Int) -> Void
     ) throws -> Census {
-        let session = try PostgresSession(connecting: settings)
-        try SharedSnapshot.follow(snapshot, session)
         let taker = CensusTaker(dispenser.leaves.map(\.table), keyIDs: keyIDs)
         var census = Census()
         var statements: [Int: CensusStatements] = [:]
@@ -36,7 +32,6 @@ actor LabelLane {
                 &census)
             onRange(range.blocks.count, census.totalRecords - before)
         }
-        try SharedSnapshot.end(session)
         return census
     }
 }

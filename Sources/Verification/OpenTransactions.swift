@@ -34,11 +34,11 @@ struct OpenTransactions: Sendable {
             WHERE x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' AND x.granted \
             AND x.transactionid::text = ANY($1) GROUP BY x.transactionid::text, x.pid ORDER BY 1
             """, parameters)
-        return (0..<result.rowCount).map { row in
+        return try (0..<result.rowCount).map { row in
             VerificationOutcome.OpenTransaction(
-                transactionID: result.string(row, 0) ?? "", pid: result.integer(row, 1),
-                applicationName: result.string(row, 2) ?? "", user: result.string(row, 3) ?? "",
-                preparedName: result.string(row, 4), tables: result.string(row, 5) ?? "")
+                transactionID: try result.text(row, 0), pid: result.integer(row, 1),
+                applicationName: try result.text(row, 2), user: try result.text(row, 3),
+                preparedName: result.string(row, 4), tables: try result.text(row, 5))
         }
     }
 
@@ -55,8 +55,8 @@ struct OpenTransactions: Sendable {
             AND r.mode NOT IN ('AccessShareLock', 'RowShareLock', 'ShareUpdateExclusiveLock') \
             ORDER BY 1, 2 LIMIT 5
             """, parameters)
-        return (0..<result.rowCount).map { row in
-            "\(result.string(row, 0) ?? "") (process \(result.integer(row, 1) ?? 0), user \(result.string(row, 2) ?? ""))"
+        return try (0..<result.rowCount).map { row in
+            "\(try result.text(row, 0)) (process \(try result.number(row, 1)), user \(try result.text(row, 2)))"
         }
     }
 }

@@ -44,7 +44,8 @@ extension VerificationOutcome {
         failures = later.failures
         unopenedRecords = later.unopenedRecords
         duplicates = later.duplicates
-        isFenced = later.isFenced
+        fencedKeyIDs = later.fencedKeyIDs
+        pendingDefinitions = later.pendingDefinitions
         snapshotHeldSeconds += later.snapshotHeldSeconds
     }
 }

@@ -85,6 +85,9 @@ package struct VerificationOutcome: Sendable, Encodable {
     package var database: DatabaseIdentity
     package var targetKeyID: String
     package var depth: Depth
+    package let scope: VerificationScope
+    /// Ids of retired keys as the settings name them.
+    package let namedRetiredKeyIDs: [String]
     package var sample: Sample?
     package var census: [CensusGroup] = []
     /// Columns with their NULLs, which are no records; `keyID` is nil.
@@ -95,9 +98,11 @@ package struct VerificationOutcome: Sendable, Encodable {
     package var duplicates = DuplicateSearch()
     /// Encrypted data outside the catalog; nil where nobody has looked.
     package var coverageProblems: [String]?
-    /// Whether the server refuses values under the retired keys in every table.
-    package var isFenced = false
+    /// The key ids that the server refuses in every encrypted column of the tables that were looked at.
+    package var fencedKeyIDs: Set<String> = []
     package var openTransactions: [OpenTransaction] = []
+    /// Transactions that may attach a table which was not read, each a few words.
+    package var pendingDefinitions: [String] = []
     package var durability = Durability()
     package var sightings: [Sighting] = []
     /// How long `--watch` looked, in seconds.
@@ -106,7 +111,12 @@ package struct VerificationOutcome: Sendable, Encodable {
     /// How long the snapshot kept VACUUM from removing dead rows.
     package var snapshotHeldSeconds = 0.0
 
-    package init(database: DatabaseIdentity, targetKeyID: String, depth: Depth) {
+    package init(
+        database: DatabaseIdentity, targetKeyID: String, depth: Depth, scope: VerificationScope,
+        namedRetiredKeyIDs: [String]
+    ) {
+        self.scope = scope
+        self.namedRetiredKeyIDs = namedRetiredKeyIDs
         self.database = database
         self.targetKeyID = targetKeyID
         self.depth = depth
@@ -116,6 +126,16 @@ package struct VerificationOutcome: Sendable, Encodable {
     /// Records that are not labelled with the target key, unreadable ones included.
     package var oldRecords: Int {
         census.reduce(0) { $1.keyID == targetKeyID ? $0 : $0 + $1.records }
+    }
+    /// The retired ids that are known: those that the settings name, else those that fences name.
+    package var retiredKeyIDs: [String] {
+        namedRetiredKeyIDs.isEmpty
+            ? fencedKeyIDs.filter { $0 != targetKeyID }.sorted() : namedRetiredKeyIDs
+    }
+    /// Whether the server refuses values under every retired key. What fences name is not known to be all: an
+    /// earlier rotation's fence says nothing of the key that goes out now.
+    package var isFenced: Bool {
+        !namedRetiredKeyIDs.isEmpty && fencedKeyIDs.isSuperset(of: namedRetiredKeyIDs)
     }
     package var verdict: Verdict { Verdict(of: self) }
 }

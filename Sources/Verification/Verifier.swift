@@ -1,7 +1,7 @@
 import Catalog
 import Postgres
 
-/// Looks whether the old key can be taken out of service, from the database alone.
+/// Looks whether any value needs a key other than the target, from the database alone.
 ///
 /// A pass over all tables in one shared snapshot; then what that snapshot could not see: transactions that
 /// were open, whether its contents are on disk, and what is written afterwards.
@@ -17,20 +17,27 @@ package struct Verifier: Sendable {
     package func run() async throws -> VerificationOutcome {
         let start = ContinuousClock.now
         let connection = PostgresConnection(plan.settings)
-        var (outcome, opening) = try await pass(connection)
-        if !outcome.isFenced, !outcome.database.isStandby {
-            outcome.openTransactions = try await waitOut(opening, connection)
-            // Whatever has ended since the snapshot may have committed what it did not see.
-            if try await connection.perform({ try Self.horizon($0) }) != opening.horizon {
-                try await repeatPass(&outcome, connection)
+        var (outcome, opening) = try await pass()
+        if !outcome.database.isStandby {
+            // A fence refuses labels. A value that lies about its key passes it.
+            if !outcome.isFenced || plan.depth != .labels {
+                outcome.openTransactions = try await waitOut(opening, connection)
             }
+            // Whatever has ended since the snapshot may have committed what it did not see.
+            if try await connection.perform({ try TransactionHorizon.now($0) }) != opening.horizon {
+                try await repeatPass(&outcome, after: opening)
+            }
+        }
+        if let coverage = plan.coverage {
+            observer.began("Looking for encrypted columns outside the catalog")
+            outcome.coverageProblems = try await connection.perform { try coverage($0) }
         }
         if !outcome.database.isStandby {
             outcome.durability = try await durability(of: outcome.database.lsn, connection)
         }
         if let watch = plan.watch {
             outcome.sightings = try await Watch(plan, observer: observer).look(
-                for: watch, known: outcome.census, connection)
+                for: watch, known: outcome.census)
             outcome.watchedSeconds = watch / .seconds(1)
         }
         outcome.durationSeconds = (ContinuousClock.now - start) / .seconds(1)
@@ -40,26 +47,28 @@ package struct Verifier: Sendable {
 
     // MARK: The pass
 
-    private func pass(
-        _ connection: PostgresConnection
-    ) async throws -> (VerificationOutcome, SnapshotOpening) {
-        let plan = plan
-        let opening = try await connection.perform { try SnapshotOpening.take(plan, $0) }
-        let pass = SnapshotPass(plan: plan, opening: opening, observer: observer)
-        var outcome = VerificationOutcome(
-            database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth)
-        outcome.isFenced = opening.isFenced
-        if plan.depth == .labels || plan.samplePercent != nil {
-            observer.began("Counting labels")
-            outcome.take(try await pass.census())
+    /// Reads everything that the plan asks for, in one snapshot.
+    private func pass(_ plan: VerificationPlan? = nil) async throws -> (VerificationOutcome, SnapshotOpening)
+    {
+        let plan = plan ?? self.plan
+        let reading = try await plan.hold(observer).read { held in
+            let opening = try await held.reader.perform { try SnapshotOpening.take(plan, held, $0) }
+            let pass = SnapshotPass(plan: plan, held: held, leaves: opening.leaves, observer: observer)
+            var outcome = VerificationOutcome(
+                database: opening.database, targetKeyID: plan.targetKeyID, depth: plan.depth,
+                scope: plan.scope,
+                namedRetiredKeyIDs: plan.retiredKeyIDs)
+            outcome.fencedKeyIDs = opening.fencedKeyIDs
+            if plan.depth == .labels || plan.samplePercent != nil {
+                observer.began("Counting labels")
+                outcome.take(try await pass.census())
+            }
+            if plan.depth != .labels { try await openValues(pass, &outcome) }
+            outcome.snapshotHeldSeconds = (ContinuousClock.now - opening.instant) / .seconds(1)
+            return (outcome, opening)
         }
-        if plan.depth != .labels { try await openValues(pass, &outcome) }
-        if let coverage = plan.coverage {
-            observer.began("Looking for encrypted columns outside the catalog")
-            outcome.coverageProblems = try await connection.perform { try coverage($0) }
-        }
-        try await connection.perform { try SharedSnapshot.end($0) }
-        outcome.snapshotHeldSeconds = (ContinuousClock.now - opening.instant) / .seconds(1)
+        var (outcome, opening) = reading.finding
+        outcome.pendingDefinitions = reading.pending
         return (outcome, opening)
     }
 
@@ -103,35 +112,46 @@ package struct Verifier: Sendable {
         return open
     }
 
-    private static func horizon(_ session: PostgresSession) throws -> String? {
-        try session.query("SELECT pg_current_snapshot()::text").string(0, 0)
-    }
-
     private static func names(_ open: [VerificationOutcome.OpenTransaction]) -> String {
         open.prefix(5).map { transaction in
             transaction.preparedName ?? "\(transaction.applicationName) (process \(transaction.pid ?? 0))"
         }.joined(separator: ", ")
     }
 
-    /// Counts labels anew; where an old one has come to light, everything, so that it is named.
-    private func repeatPass(_ outcome: inout VerificationOutcome, _ connection: PostgresConnection)
-        async throws
-    {
-        observer.began("Counting labels again: transactions have ended since")
-        var quick = plan
-        quick.depth = .labels
-        quick.samplePercent = nil
-        quick.coverage = nil
-        let (again, _) = try await Verifier(quick, observer: observer).pass(connection)
-        let isWorse = again.oldRecords > outcome.oldRecords
-        if isWorse, plan.depth != .labels {
-            var full = plan
-            full.coverage = nil
-            let (named, _) = try await Verifier(full, observer: observer).pass(connection)
-            outcome.replaceFindings(by: named)
-        } else if isWorse {
-            outcome.replaceFindings(by: again)
+    /// Looks at what has been committed since the snapshot. Where that is not all good, or where the tables are not the
+    /// same any more, everything is read again, so that it is named.
+    private func repeatPass(
+        _ outcome: inout VerificationOutcome, after opening: SnapshotOpening
+    ) async throws {
+        observer.began("Reading what transactions have committed since")
+        var again = plan
+        again.samplePercent = nil
+        if plan.samplePercent != nil { again.depth = .labels }
+        if plan.depth != .labels, opening.showsWriters, try await isGood(since: opening) { return }
+        let (later, _) = try await pass(again)
+        guard plan.samplePercent == nil else {
+            // The sample stays; what it cannot show, the labels of all may.
+            if later.oldRecords > outcome.oldRecords { outcome.replaceFindings(by: later) }
+            return
         }
+        outcome.replaceFindings(by: later)
+    }
+
+    /// Whether every value that was committed since is good, in the tables that were looked at.
+    private func isGood(since opening: SnapshotOpening) async throws -> Bool {
+        let plan = plan
+        let reading = try await plan.hold(observer).read { held in
+            let later = try await held.reader.perform { try SnapshotOpening.take(plan, held, $0) }
+            guard later.tables.map(\.identity) == opening.tables.map(\.identity), later.showsWriters,
+                later.fencedKeyIDs == opening.fencedKeyIDs
+            else { return false }
+            let pass = SnapshotPass(plan: plan, held: held, leaves: later.leaves, observer: observer)
+            let (_, tallies) = try await pass.depth(since: opening.horizon)
+            return tallies.allSatisfy { tally in
+                tally.columns.joined().allSatisfy { $0.unopened == 0 && $0.others.isEmpty }
+            }
+        }
+        return reading.finding && reading.pending.isEmpty
     }
 
     private func durability(

@@ -5,13 +5,10 @@ import Postgres
 struct Watch: Sendable {
     private let plan: VerificationPlan
     private let observer: any VerificationObserver
-    private let taker: @Sendable ([EncryptedTable]) -> CensusTaker
 
     init(_ plan: VerificationPlan, observer: any VerificationObserver) {
         self.plan = plan
         self.observer = observer
-        let keyIDs = plan.keyIDs
-        taker = { CensusTaker($0, keyIDs: keyIDs) }
     }
 
     /// A look's findings.
@@ -23,8 +20,7 @@ struct Watch: Sendable {
     /// Looks again and again until the time is over. A group is reported when it has grown since the last look.
     /// - Parameter known: what the pass before has found, and objected to.
     func look(
-        for duration: Duration, known census: [VerificationOutcome.CensusGroup],
-        _ connection: PostgresConnection
+        for duration: Duration, known census: [VerificationOutcome.CensusGroup]
     ) async throws -> [VerificationOutcome.Sighting] {
         observer.began("Watching for values under other keys than \(plan.targetKeyID)")
         let deadline = ContinuousClock.now + duration
@@ -36,8 +32,7 @@ struct Watch: Sendable {
         }
         while true {
             let start = ContinuousClock.now
-            let seen = known
-            let look = try await connection.perform { try self.look(seen, $0) }
+            let look = try await look(known)
             known = look.counts
             for sighting in look.sightings {
                 observer.sighted(sighting)
@@ -51,29 +46,33 @@ struct Watch: Sendable {
         }
     }
 
-    private func look(_ known: [Census.Group: Int], _ session: PostgresSession) throws -> Look {
-        try session.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
-            let time = try session.query(
-                """
-                SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), \
-                set_config('row_security', 'off', true)
-                """
-            ).string(0, 0)
-            let tables = try plan.resolveTables(session)
-            let census = try taker(tables).takeInSnapshot(session)
-            let old = census.records.filter { $0.key.label != .key(plan.targetKeyID) }
-            var sightings: [VerificationOutcome.Sighting] = []
-            for (group, records) in old.sorted(by: { $0.key.table < $1.key.table })
-            where records > known[group, default: 0] {
-                guard let table = tables.first(where: { StoredName($0.name) == StoredName(group.table) })
-                else { continue }
-                sightings.append(
-                    VerificationOutcome.Sighting(
-                        table: group.table, column: group.column, keyID: group.label.keyID,
-                        records: records, time: time ?? "",
-                        writers: try OpenTransactions.writers(to: table, session)))
-            }
-            return Look(sightings: sightings, counts: old)
+    private func look(_ known: [Census.Group: Int]) async throws -> Look {
+        let plan = plan
+        return try await plan.hold(observer).read { held in
+            try await held.reader.perform { try Self.look(plan, held.tables, known, $0) }
+        }.finding
+    }
+
+    private static func look(
+        _ plan: VerificationPlan, _ tables: [EncryptedTable], _ known: [Census.Group: Int],
+        _ session: PostgresSession
+    ) throws -> Look {
+        let time = try session.query(
+            "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+        ).text(0, 0)
+        let census = try CensusTaker(tables, keyIDs: plan.keyIDs).take(session)
+        let old = census.records.filter { $0.key.label != .key(plan.targetKeyID) }
+        var sightings: [VerificationOutcome.Sighting] = []
+        for (group, records) in old.sorted(by: { $0.key.table < $1.key.table })
+        where records > known[group, default: 0] {
+            guard let table = tables.first(where: { StoredName($0.name) == StoredName(group.table) })
+            else { continue }
+            sightings.append(
+                VerificationOutcome.Sighting(
+                    table: group.table, column: group.column, keyID: group.label.keyID,
+                    records: records, time: time,
+                    writers: try OpenTransactions.writers(to: table, session)))
         }
+        return Look(sightings: sightings, counts: old)
     }
 }

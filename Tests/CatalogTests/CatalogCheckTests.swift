@@ -7,7 +7,11 @@ import Testing
         let id = IDColumn(name: "id", type: "uuid", collation: nil)
         let leaf = Leaf(oid: 1, schema: "public", name: "a", rangeColumns: [id], updateHooks: [])
         let table = EncryptedTable(
-            name: "a", oid: 1, lockOID: 1, idColumns: [id],
+            name: "a",
+            identity: TableIdentity(
+                tableName: TableName(schema: nil, name: "a"), columnNames: ["x", "y"], rootOID: 1, members: []
+            ),
+            oid: 1, lockOID: 1, idColumns: [id],
             columns: [
                 EncryptedColumn(name: "x", type: .bytea),
                 EncryptedColumn(name: "y", type: .varchar(limit: 400)),

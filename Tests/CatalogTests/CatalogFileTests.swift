@@ -137,8 +137,8 @@ import Testing
             path: "1")
         let two = try CatalogFile(
             yaml: """
-                # in another order, with an ignored column
-                ignore: [public.a.hash]
+                # in another order
+                ignore: []
                 tables:
                   - encrypted_columns: [x]
                     name: a
@@ -157,6 +157,20 @@ import Testing
         #expect(one.canonicalText == two.canonicalText)
         let other = try CatalogFile(yaml: "tables: [{name: b, encrypted_columns: ['y,x']}]", path: "3")
         #expect(other.canonicalText == "table \"b\" id primary key encrypted (\"y,x\")\n")
+    }
+
+    /// A verdict says nothing about what is ignored, so a digest has to show it.
+    @Test func canonicalTextNamesWhatIsIgnored() throws {
+        func text(_ ignored: String) throws -> String {
+            try CatalogFile(
+                yaml: "tables: [{name: a, encrypted_columns: [x]}]\nignore: \(ignored)", path: "1"
+            )
+            .canonicalText
+        }
+        let table = "table \"a\" id primary key encrypted (\"x\")\n"
+        #expect(try text("[]") == table)
+        #expect(try text("[public.b.c]") == table + "ignore (\"public\",\"b\",\"c\")\n")
+        #expect(try text("[public.b.d, public.b.c]") == text("[public.b.c, public.b.d]"))
     }
 
     @Test func selectsTables() throws {

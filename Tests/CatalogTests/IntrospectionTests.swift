@@ -52,11 +52,11 @@ struct IntrospectionTests {
             let second = schema.name + "_b"
             schema.later("DROP SCHEMA \(second) CASCADE")
             try schema.run(
-                "CREATE SCHEMA \(second)", "CREATE TABLE \(second).t (id int PRIMARY KEY, a text)",
-                "SET search_path = \(schema.name), \(second)")
-            #expect(try schema.resolve("t", "a").tables.first?.leaves.first?.schema == second)
+                "CREATE SCHEMA \(second)", "CREATE TABLE \(second).t (id int PRIMARY KEY, a text)")
+            let role = try schema.under(path: "\(schema.name),\(second)")
+            #expect(try role.resolve("t", "a").tables.first?.leaves.first?.schema == second)
             try schema.run("CREATE TABLE t (id int PRIMARY KEY, a text)")
-            #expect(try schema.resolve("t", "a").tables.first?.leaves.first?.schema == schema.name)
+            #expect(try role.resolve("t", "a").tables.first?.leaves.first?.schema == schema.name)
         }
     }
 
@@ -70,8 +70,7 @@ struct IntrospectionTests {
             let missing = try schema.resolve("\(schema.name).\(unique.dropLast())", "a").problems
             #expect(missing.map(\.message) == ["there is no such table in the schema \(schema.name)"])
             #expect(missing[0].mend == "correct the name; existing tables: \(unique), users")
-            try schema.run("SET search_path = pg_catalog")
-            let elsewhere = try schema.resolve(unique, "a").problems
+            let elsewhere = try schema.under(path: "pg_catalog").resolve(unique, "a").problems
             #expect(elsewhere[0].message == "there is no such table in the search_path")
             #expect(elsewhere[0].mend.contains("\(schema.name).\(unique)"))
             // 63 bytes are compared by the server's parser, all of them by us.

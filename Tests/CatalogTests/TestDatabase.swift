@@ -9,19 +9,25 @@ enum TestDatabase {
     static let isAvailable = url != nil
     static let skipMessage = "PostgreSQL is missing: REENCRYPT_TEST_DATABASE_URL names no server"
 
-    static func settings() throws -> ConnectionSettings {
-        try ConnectionSettings(url: url, applicationName: "reencrypt-secrets CatalogTests")
+    /// - Parameter path: the role's own search_path in these sessions.
+    static func settings(path: String? = nil) throws -> ConnectionSettings {
+        let url = url.map { url in
+            path.map { url + (url.contains("?") ? "&" : "?") + "options=-csearch_path%3D\($0)" } ?? url
+        }
+        return try ConnectionSettings(url: url, applicationName: "reencrypt-secrets CatalogTests")
     }
 
     /// Runs `body` with a session whose search_path is a new schema, dropped afterwards.
     static func withSchema(
         _ body: @escaping @Sendable (SchemaSession) throws -> Void
     ) async throws {
-        let connection = PostgresConnection(try settings())
+        let name = "t_" + randomName()
+        let connection = PostgresConnection(try settings(path: name))
         try await connection.perform { session in
-            let schema = SchemaSession(session, name: "t_" + randomName())
-            try session.query("CREATE SCHEMA \(schema.name)")
-            try session.query("SET search_path = \(schema.name)")
+            let schema = SchemaSession(session, name: name)
+            try session.query("CREATE SCHEMA \(name)")
+            // What the test itself says means what it means to an application.
+            try session.query("SET search_path = \(name)")
             defer { schema.cleanUp() }
             try body(schema)
         }
@@ -89,6 +95,14 @@ final class SchemaSession {
         _ table: String, id: [String]? = nil, _ columns: String...
     ) throws -> Introspection {
         try resolve([(table, id, columns)])
+    }
+
+    /// The same schema over another session, whose role has this search_path.
+    func under(path: String) throws -> SchemaSession {
+        let other = SchemaSession(
+            try PostgresSession(connecting: try TestDatabase.settings(path: path)), name: name)
+        other.cleanUps = []
+        return other
     }
 
     func resolve(_ entries: [(String, [String]?, [String])]) throws -> Introspection {

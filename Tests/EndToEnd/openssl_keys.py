@@ -18,6 +18,10 @@ class SigningKey:
         key.private.chmod(0o600)
         return key
 
+    def sign(self, report):
+        """Signs a file as `verify --sign-key` does."""
+        _openssl("pkeyutl", "-sign", "-inkey", self.private, "-rawin", "-in", report, "-out", f"{report}.sig")
+
     def verifies(self, report) -> bool:
         """The check that docs/report.md gives."""
         outcome = subprocess.run(

@@ -107,7 +107,7 @@ class QueueTool:
 
     def verify(self):
         return self.tool.command(
-            "verify", "--depth", "labels", "--catalog", self.tool.catalog, environment=self.environment()
+            "verify", "--depth", "labels", "--partial", "--catalog", self.tool.catalog, environment=self.environment()
         )
 
 

@@ -274,8 +274,10 @@ def test_run_and_dry_run_refuse_a_target_that_a_fence_denies(make_tool, database
     [name] = constraints(database)
     database.execute(f"COMMENT ON CONSTRAINT {name} ON llm_providers IS 'changed'")
     back.run().expect_refusal("a fence refuses values under kek-v1")
-    assert status(tool)[0]["retired"] is None
+    assert status(tool)[0]["retired"] == ["kek-v1"]
     fence(tool, "add").expect(0)
+    comment = "SELECT obj_description(oid) FROM pg_constraint WHERE conname = %s"
+    assert json.loads(database.value(comment, (name,)))["retired"] == ["kek-v1"]
     assert status(tool)[0]["retired"] == ["kek-v1"] and constraints(database) == [name]
     fence(back, "drop").expect(0)
     back.run().expect(0)

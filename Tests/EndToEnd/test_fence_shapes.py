@@ -47,7 +47,7 @@ def fenced(request, database, tool):
     """A table with a fence, and a function that says which of many values it refuses."""
     table = SecretsTable(database, column_type=request.param).create()
     tool.write_catalog(table)
-    tool.command("fence", "add", "--catalog", tool.catalog, "--retired", *RETIRED).expect(0)
+    tool.command("fence", "add", "--catalog", tool.catalog, "--retired", *RETIRED, "--allow-unknown-keys").expect(0)
     database.execute(
         f"""
         CREATE TABLE candidate (n int PRIMARY KEY, v {request.param});

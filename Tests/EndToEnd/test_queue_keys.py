@@ -96,3 +96,17 @@ def test_right_and_wrong_together_from_the_start(queue, queue_tool, make_queue_t
     right.wait(20).expect(0)
     table.assert_opens_with(kek_v2)
     assert queue.progress()["records_rewrapped"] == len(table.sealed)
+
+
+def test_a_database_that_was_made_again(database, queue_tool, table, kek_v1):
+    """The same name on the same server: the job on the queue is another database's."""
+    coordinator = queue_tool.coordinator()
+    queue_tool.queue.wait_for_state("enumerating", "draining")
+    coordinator.kill()
+    with database._maintenance() as cursor:
+        cursor.execute(f"DROP DATABASE {database.name} WITH (FORCE)")
+        cursor.execute(f"CREATE DATABASE {database.name} TEMPLATE template0")
+    again = SecretsTable(database).create().fill(kek_v1, range(5))
+    queue_tool.coordinator().wait().expect_refusal("differs", "made again", "cancel")
+    queue_tool.worker("--exit-when-done").wait().expect_refusal("differs", "made again")
+    assert again.count_under(kek_v1) == 5

@@ -44,3 +44,8 @@ def test_the_check(database, kek_v1, kek_v2, column_type, kind):
     assert database.value(check) == 3
     table.insert([(203, seal(kek_v2, b"new", escaped))])
     assert database.value(check) == (3 if kind == "jsonb" else 4)
+    # Two of the name, the first of them ours: jsonb keeps the last one.
+    twice = seal(kek_v1, b"twice").text.replace('"key_id":"kek-v1"', '"key_id":"kek-v2"')[:-1]
+    for identity, name in ((204, "key_id"), (205, "key\\u005fid")):
+        table.insert([(identity, f'{twice},"{name}":"kek-v1"}}')])
+    assert database.value(check) == (5 if kind == "jsonb" else 6)

@@ -12,7 +12,7 @@ struct FenceTextTests {
 
     @Test(arguments: [ColumnType.bytea, .text, .varchar(limit: 10), .json, .jsonb])
     func noConstantDependsOnStandardConformingStrings(type: ColumnType) {
-        let sql = FenceExpression(of: "\"c\"", type, target: "kek-v2", retired: ["kek-v1", "a.b"]).sql
+        let sql = FenceExpression(of: "\"c\"", type, retired: ["kek-v1", "a.b"]).sql
         // Outside of E'' constants there is no backslash.
         var rest = sql[...]
         while let quote = rest.firstIndex(of: "'") {
@@ -29,6 +29,8 @@ struct FenceTextTests {
         let names = [
             FenceName.constraint(column: "a", mark),
             FenceName.constraint(column: "b", mark),
+            FenceName.constraint(
+                column: "a", mark, besides: [FenceName.constraint(column: "a", mark), "another"]),
             FenceName.constraint(column: "a", FenceMark(target: "kek-v3", retired: ["kek-v1", "kek-v2"])),
             FenceName.trigger(table: 1, column: "a"), FenceName.trigger(table: 2, column: "a"),
         ]

@@ -4,21 +4,22 @@ import Testing
 @testable import Rotation
 
 @Suite struct RangeBuilderTests {
-    @Test func rowsFillRangesUpToTheirSize() {
+    @Test func rowsFillRangesUpToTheirSize() throws {
         var builder = RangeBuilder(table: "t", leaf: 7, rangeRows: 2)
-        for id in ["a", "b", "c"] { builder.addRow(records: 2) { [id] } }
-        let ranges = builder.finish()
+        for id in ["a", "b", "c"] { try builder.addRow(records: 2) { [id] } }
+        let ranges = try builder.finish()
         #expect(ranges.map(\.first) == [["a"], ["c"]] && ranges.map(\.last) == [["b"], ["c"]])
         #expect(ranges.map(\.records) == [4, 2] && ranges.map(\.rows) == [2, 1])
         #expect(ranges.allSatisfy { $0.kind == .ids && $0.table == "t" && $0.leaf == 7 })
     }
 
-    @Test func blocksAreNeverCutAndNeverPassTheSizeTogether() {
+    @Test func blocksAreNeverCutAndNeverPassTheSizeTogether() throws {
         var builder = RangeBuilder(table: "t", leaf: 7, kind: .blocks, rangeRows: 50)
         for (block, rows) in [(0, 20), (1, 20), (5, 20), (6, 90), (7, 1)] {
-            builder.add(rows: rows, records: rows, first: { ["(\(block),0)"] }, last: { ["(\(block),9)"] })
+            try builder.add(
+                rows: rows, records: rows, first: { ["(\(block),0)"] }, last: { ["(\(block),9)"] })
         }
-        let ranges = builder.finish()
+        let ranges = try builder.finish()
         #expect(ranges.map(\.rows) == [40, 20, 90, 1])
         #expect(ranges.map(\.first) == [["(0,0)"], ["(5,0)"], ["(6,0)"], ["(7,0)"]])
         #expect(ranges.map(\.last) == [["(1,9)"], ["(5,9)"], ["(6,9)"], ["(7,9)"]])
@@ -27,6 +28,6 @@ import Testing
 
     @Test func nothingMakesNoRange() {
         var builder = RangeBuilder(table: "t", leaf: 7, rangeRows: 2)
-        #expect(builder.finish().isEmpty)
+        #expect(try builder.finish().isEmpty)
     }
 }

@@ -129,12 +129,13 @@ import Testing
         var outcome = SampleOutcome.proven
         let primary = SampleOutcome.database
         outcome.database = DatabaseIdentity(
-            name: primary.name, serverVersion: primary.serverVersion,
+            name: primary.name, oid: primary.oid, serverVersion: primary.serverVersion,
             systemIdentifier: primary.systemIdentifier, timeline: primary.timeline, isStandby: true,
             lsn: primary.lsn, snapshotTime: primary.snapshotTime)
         let report = VerificationReport(outcome, SampleOutcome.circumstances())
         #expect(report.verdict.result == "estimate")
         #expect(report.verdict.exitCode == 2)
+        #expect(!report.verdict.proven && report.verdict.partial)
         #expect(report.verdict.earliestRestorePoint == nil)
     }
 
@@ -143,14 +144,54 @@ import Testing
         let (report, signature) = try written(SampleOutcome.proven, key: keys.signing)
         let held = try ReportCheck(key: keys.checking, challenge: nil)
             .check(report, signature: try #require(signature))
-        func mismatch(_ name: String, _ system: String?, _ timeline: Int?) -> String? {
-            held.mismatch(with: .init(name: name, systemIdentifier: system, timeline: timeline))
+        func mismatch(
+            _ name: String = "shop", oid: UInt32 = 16_384, _ system: String? = "7711876038151546501",
+            timeline: Int? = 1, isStandby: Bool = false, lsn: String = "0/3000060"
+        ) -> String? {
+            held.mismatch(
+                with: DatabaseIdentity(
+                    name: name, oid: oid, serverVersion: "15.4", systemIdentifier: system, timeline: timeline,
+                    isStandby: isStandby, lsn: lsn, snapshotTime: "2024-01-15T10:00:00Z"))
         }
-        #expect(mismatch("shop", "7711876038151546501", 1) == nil)
-        #expect(mismatch("shop", "7711876038151546501", 2)?.contains("timeline 2") == true)
-        #expect(mismatch("shop", "7711876038151546502", 1)?.contains("system") == true)
-        #expect(mismatch("shop_copy", "7711876038151546501", 1)?.contains("shop_copy") == true)
-        #expect(mismatch("shop", nil, 1) != nil)
-        #expect(mismatch("shop", "7711876038151546501", nil) != nil)
+        #expect(mismatch() == nil)
+        #expect(mismatch(lsn: "1/0") == nil, "later than the report")
+        #expect(mismatch(timeline: 2)?.contains("timeline 2") == true)
+        #expect(mismatch("shop", "7711876038151546502")?.contains("system") == true)
+        #expect(mismatch("shop_copy")?.contains("shop_copy") == true)
+        #expect(mismatch(oid: 16_385)?.contains("made again") == true)
+        #expect(mismatch(lsn: "0/300005F")?.contains("before it") == true)
+        #expect(mismatch(isStandby: true, lsn: "0/1")?.contains("has not replayed") == true)
+        #expect(mismatch(lsn: "")?.contains("cannot be compared") == true)
+        #expect(mismatch("shop", nil) != nil)
+        #expect(mismatch(timeline: nil) != nil)
+    }
+
+    /// A report that is proven by its word alone, as version 0.1.0 wrote it of a part.
+    @Test func aReportWithoutAScopeIsNoProof() throws {
+        let keys = try KeyPair.first()
+        let (report, _) = try written(SampleOutcome.proven, key: nil)
+        let whole = try #require(try JSONSerialization.jsonObject(with: Data(report)) as? [String: Any])
+        func isProven(_ change: (inout [String: Any]) -> Void) throws -> Bool {
+            var changed = whole
+            change(&changed)
+            let bytes = Array(try JSONSerialization.data(withJSONObject: changed))
+            let signature = try bytes.withUnsafeBytes { try keys.signing.sign($0) }
+            return try ReportCheck(key: keys.checking, challenge: nil).check(bytes, signature: signature)
+                .isProven
+        }
+        func with(_ member: String, _ name: String, _ value: Any) -> (inout [String: Any]) -> Void {
+            { report in
+                var section = report[member] as? [String: Any] ?? [:]
+                section[name] = value
+                report[member] = section
+            }
+        }
+        #expect(try isProven { _ in })
+        #expect(try !isProven { $0["scope"] = nil })
+        #expect(try !isProven(with("scope", "is_whole_catalog", false)))
+        #expect(try !isProven(with("scope", "depth", "labels")))
+        #expect(try !isProven(with("verdict", "proven", false)))
+        #expect(try !isProven(with("verdict", "result", "partial")))
+        #expect(try !isProven(with("verdict", "objections", ["something"])))
     }
 }

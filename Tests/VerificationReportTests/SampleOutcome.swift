@@ -5,19 +5,22 @@ import Foundation
 /// An outcome with everything in it, as the verifier would hand it over.
 enum SampleOutcome {
     static let database = DatabaseIdentity(
-        name: "shop", serverVersion: "15.4", systemIdentifier: "7711876038151546501", timeline: 1,
+        name: "shop", oid: 16_384, serverVersion: "15.4", systemIdentifier: "7711876038151546501",
+        timeline: 1,
         isStandby: false, lsn: "0/3000060", snapshotTime: "2024-01-15T10:00:00Z")
 
     /// Nothing speaks against it.
     static var proven: VerificationOutcome {
-        var outcome = VerificationOutcome(database: database, targetKeyID: "kek-v2", depth: .values)
+        var outcome = VerificationOutcome(
+            database: database, targetKeyID: "kek-v2", depth: .values,
+            scope: VerificationScope(tables: ["llm_providers"]), namedRetiredKeyIDs: ["kek-v1"])
         outcome.census = [
             .init(table: "llm_providers", column: "api_key_encrypted", keyID: "kek-v2", records: 100)
         ]
         outcome.nulls = [.init(table: "llm_providers", column: "api_key_encrypted", keyID: nil, records: 3)]
         outcome.durability.isFlushedHere = true
         outcome.coverageProblems = []
-        outcome.isFenced = true
+        outcome.fencedKeyIDs = ["kek-v1"]
         return outcome
     }
 
@@ -34,7 +37,7 @@ enum SampleOutcome {
                 table: "llm_providers", id: ["8", "ö\"/\\"], column: "api_key_encrypted", keyID: "kek-v1",
                 reason: "under kek-v1"))
         outcome.sample = .init(percent: 10, records: 300)
-        outcome.isFenced = false
+        outcome.fencedKeyIDs = []
         return outcome
     }
 

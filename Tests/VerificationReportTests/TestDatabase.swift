@@ -24,7 +24,12 @@ enum TestDatabase {
         let connection = PostgresConnection(try settings(database: name))
         let result: Result<R, any Error>
         do {
-            result = .success(try await connection.perform(body))
+            result = .success(
+                try await connection.perform { session in
+                    // What the test itself says means what it means to an application.
+                    try session.query("SET search_path = public")
+                    return try body(session)
+                })
         } catch {
             result = .failure(error)
         }

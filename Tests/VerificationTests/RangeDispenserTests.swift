@@ -8,7 +8,10 @@ struct RangeDispenserTests {
     private func leaf(_ oid: UInt32, blocks: Int) -> RangeDispenser.Leaf {
         let leaf = Leaf(oid: oid, schema: "public", name: "leaf\(oid)", rangeColumns: [], updateHooks: [])
         let table = EncryptedTable(
-            name: "secrets", oid: 1, lockOID: 1, idColumns: [], columns: [], leaves: [leaf])
+            name: "secrets",
+            identity: TableIdentity(
+                tableName: TableName(schema: nil, name: "secrets"), columnNames: [], rootOID: 1, members: []),
+            oid: 1, lockOID: 1, idColumns: [], columns: [], leaves: [leaf])
         return RangeDispenser.Leaf(table: table, leaf: leaf, blocks: blocks, bytesPerBlock: 8_192)
     }
 

@@ -5,12 +5,16 @@ import Testing
 @Suite("The verdict follows from what was found")
 struct VerdictTests {
     /// Nothing speaks against it.
-    private func clean(_ depth: Depth = .values, isStandby: Bool = false) -> VerificationOutcome {
+    private func clean(
+        _ depth: Depth = .values, isStandby: Bool = false, retired: [String] = ["kek-v1"],
+        scope: VerificationScope = VerificationScope(tables: ["t"])
+    ) -> VerificationOutcome {
         var outcome = VerificationOutcome(
             database: DatabaseIdentity(
-                name: "app", serverVersion: "15.4", systemIdentifier: "7", timeline: 1, isStandby: isStandby,
+                name: "app", oid: 16_384, serverVersion: "15.4", systemIdentifier: "7", timeline: 1,
+                isStandby: isStandby,
                 lsn: "0/1234", snapshotTime: "2024-01-15T10:00:00Z"),
-            targetKeyID: "kek-v2", depth: depth)
+            targetKeyID: "kek-v2", depth: depth, scope: scope, namedRetiredKeyIDs: retired)
         outcome.census = [.init(table: "t", column: "c", keyID: "kek-v2", records: 100)]
         outcome.durability.isFlushedHere = true
         return outcome
@@ -22,8 +26,10 @@ struct VerdictTests {
         #expect(outcome.verdict.objections.contains { $0.contains(words) }, "\(outcome.verdict.objections)")
     }
 
-    @Test(arguments: Depth.allCases) func nothingSpeaksAgainstIt(depth: Depth) {
+    @Test(arguments: [Depth.keys, .values]) func nothingSpeaksAgainstIt(depth: Depth) {
         let verdict = clean(depth).verdict
+        #expect(verdict.exitCode == 0)
+        #expect(verdict.sentence.contains("no value needs a key other than kek-v2. Retired keys: kek-v1."))
         #expect(verdict.isProven)
         #expect(verdict.objections.isEmpty)
         #expect(verdict.sentence.contains("100 records"))
@@ -32,8 +38,9 @@ struct VerdictTests {
 
     @Test func aFenceSpeaksForLater() {
         var outcome = clean()
-        outcome.isFenced = true
+        outcome.fencedKeyIDs = ["kek-v1", "kek-v0"]
         #expect(outcome.verdict.isProven)
+        #expect(outcome.verdict.sentence.contains("and a fence refuses values under kek-v1:"))
         #expect(!outcome.verdict.sentence.contains("at this time"))
     }
 
@@ -55,11 +62,84 @@ struct VerdictTests {
         expectObjection("3 records are labelled kek-v2 and do not open", to: outcome)
     }
 
+    // MARK: less than a proof
+
+    /// Not proven and 2; with `--partial` 0, and no word of a proof.
+    private func expectPart(
+        _ words: String, strength: Verdict.Strength = .partial,
+        _ outcome: (VerificationScope) -> VerificationOutcome, isWholeCatalog: Bool = true,
+        leftOut: [String] = []
+    ) {
+        for accepts in [false, true] {
+            let verdict = outcome(
+                VerificationScope(
+                    tables: ["t"], tablesLeftOut: leftOut, isWholeCatalog: isWholeCatalog,
+                    acceptsPart: accepts)
+            ).verdict
+            #expect(verdict.strength == strength)
+            #expect(!verdict.isProven && verdict.isPartial)
+            #expect(verdict.exitCode == (accepts ? 0 : 2))
+            #expect(verdict.missing.contains { $0.contains(words) }, "\(verdict.missing)")
+            #expect(verdict.sentence.contains(words))
+            #expect(verdict.sentence.contains("Not proven") != accepts)
+            #expect(!verdict.sentence.contains("no value needs"))
+        }
+    }
+
+    @Test func aPartOfTheCatalog() {
+        expectPart(
+            "1 other table of the catalog was not looked at (u)", { clean(scope: $0) }, isWholeCatalog: false,
+            leftOut: ["u"])
+        expectPart("The whole catalog was not asked for", { clean(scope: $0) }, isWholeCatalog: false)
+    }
+
+    @Test func labelsAlone() { expectPart("no key was tried", { clean(.labels, scope: $0) }) }
+
+    @Test func noRecordAtAll() {
+        expectPart("There is no record") { scope in
+            var outcome = clean(scope: scope)
+            outcome.census = []
+            return outcome
+        }
+    }
+
+    @Test func aPartWithAFinding() {
+        var outcome = clean(
+            .labels, scope: VerificationScope(tables: ["t"], isWholeCatalog: false, acceptsPart: true))
+        outcome.census.append(.init(table: "t", column: "c", keyID: "kek-v1", records: 1))
+        #expect(outcome.verdict.exitCode == 2)
+        #expect(outcome.verdict.strength == .notProven)
+        #expect(outcome.verdict.objections.count == 3)
+    }
+
+    // MARK: retired keys and fences
+
+    /// It counts for the ids that it names, and only if those are all that are known to be retired.
+    @Test func aFenceOfOtherKeys() {
+        var outcome = clean(retired: ["kek-v0", "kek-v1"])
+        outcome.fencedKeyIDs = ["kek-v1"]
+        #expect(!outcome.isFenced)
+        #expect(outcome.verdict.sentence.contains("at this time"))
+        outcome.fencedKeyIDs.insert("kek-v0")
+        #expect(outcome.isFenced)
+    }
+
+    /// What a fence names is not known to be all: nothing is spared for it.
+    @Test func retiredKeysThatFencesAloneName() {
+        var outcome = clean(retired: [])
+        #expect(outcome.verdict.sentence.contains("No retired key is known."))
+        outcome.fencedKeyIDs = ["kek-v1"]
+        #expect(outcome.retiredKeyIDs == ["kek-v1"])
+        #expect(!outcome.isFenced)
+        #expect(outcome.verdict.sentence.contains("as far as fences name them: kek-v1"))
+    }
+
     /// The bound is rounded up, never down.
     @Test(arguments: [(300, "1.00 %"), (1_000, "0.30 %"), (999, "0.31 %"), (1_000_000, "0.01 %")])
     func aSample(records: Int, bound: String) {
         var outcome = clean()
         outcome.sample = .init(percent: 1, records: records)
+        #expect(outcome.verdict.strength == .partial)
         expectObjection("fewer than \(bound) of all records are bad, with 95 % confidence", to: outcome)
     }
 
@@ -76,7 +156,10 @@ struct VerdictTests {
         expectObjection("no record was drawn", to: outcome)
     }
 
-    @Test func aStandby() { expectObjection("an estimate", to: clean(isStandby: true)) }
+    @Test func aStandby() {
+        expectPart("an estimate", strength: .estimate, { clean(isStandby: true, scope: $0) })
+        expectPart("an estimate", { clean(.labels, isStandby: true, scope: $0) })
+    }
 
     @Test func notOnDisk() {
         var outcome = clean()

@@ -28,6 +28,7 @@ struct VerifierTests {
             encryptedColumns: ["secret"])
         return VerificationPlan(
             settings: settings, targetKey: key, retiredKeyIDs: ["kek-v1"],
+            scope: VerificationScope(tables: [table]),
             resolveTables: { try Introspection.resolve([entry], session: $0).tables })
     }
 
@@ -42,6 +43,7 @@ struct VerifierTests {
         }
         let table = table
         try await connection.perform { session in
+            try session.query("SET search_path = public")
             try session.query("CREATE TABLE \(table) (id bigint PRIMARY KEY, secret text)")
             var parameters = QueryParameters()
             parameters.append(texts: values)
@@ -69,7 +71,8 @@ struct VerifierTests {
                 $0.depth = depth
                 $0.concurrency = 7
             }
-            #expect(outcome.verdict.isProven, "\(outcome.verdict)")
+            #expect(outcome.verdict.isProven == (depth != .labels), "\(outcome.verdict)")
+            #expect(outcome.verdict.findings.isEmpty)
             #expect(outcome.totalRecords == 50)
             #expect(outcome.failures.total == 0)
             #expect(outcome.database.timeline == 1)
@@ -81,9 +84,10 @@ struct VerifierTests {
         try await withTable { _ in
             let tables = Mutex<[String]>([])
             let outcome = try await verify {
-                $0.isFenced = { found, session in
+                $0.fencedKeyIDs = { found, session in
                     tables.withLock { $0 = found.map(\.name) }
-                    return try session.query("SHOW transaction_isolation").string(0, 0) == "repeatable read"
+                    let level = try session.query("SHOW transaction_isolation").string(0, 0)
+                    return level == "repeatable read" ? ["kek-v1"] : []
                 }
             }
             #expect(tables.withLock { $0 } == [table])

@@ -107,7 +107,7 @@ SENTENCES = [
 NO_MESSAGE = re.compile(
     r"^(?:key …|the primary key|the key( …)?$|another key|is refused|the key it names|the one it names|no key"
     r"|no application_name|an unknown session|carries the label|has a data key|opens with|and a fence|at this time"
-    r"|\(and … more\)|Each of …|There is no record|Not proven|backups, WAL|dead rows and|an envelope that was put"
+    r"|\(and … more\)|Each of …|Not proven|not proven|Shown: each of|In part\.|Retired keys|No retired key is known\.|backups, WAL|dead rows and|an envelope that was put"
     r"|a standby that is|a database administrator|; writing to the table|a command has no words)"
 )
 WORD = re.compile(r"[A-Za-z]{2,}")

@@ -49,9 +49,16 @@ package struct CatalogFile: Sendable, Hashable {
         """
 
     /// The same catalog in the same words whatever the file's layout: for a digest that coordinator and
-    /// workers compare. Quoting keeps it unambiguous. `ignore` changes nothing about a rotation and is left
-    /// out; a table's name counts as written, since progress keys carry it.
-    package var canonicalText: String {
+    /// workers compare, and that a verdict's report holds. Quoting keeps it unambiguous. A table's name counts as
+    /// written, since progress keys carry it. What is ignored is a part: a verdict says nothing about it.
+    package var canonicalText: String { canonicalTables + canonicalIgnored }
+
+    private var canonicalIgnored: String {
+        ignored.map { "ignore \(Self.canonicalList([$0.schema, $0.table, $0.column]))\n" }
+            .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.joined()
+    }
+
+    private var canonicalTables: String {
         entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }.map { entry in
             let id = entry.idColumns.map(Self.canonicalList) ?? "primary key"
             return "table \(SQLIdentifier.quoted(entry.name)) id \(id) "

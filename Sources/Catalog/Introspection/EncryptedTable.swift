@@ -3,6 +3,8 @@
 package struct EncryptedTable: Sendable, Hashable {
     /// As the catalog file names it; progress, reports and failures use this name.
     package let name: String
+    /// What the names led to when they were looked up.
+    package let identity: TableIdentity
     package let oid: UInt32
     /// The oid of the topmost ancestor (itself where it has none): what the table's advisory locks are keyed
     /// by, so that a catalog that names a partition and one that names the root exclude each other.
@@ -15,15 +17,24 @@ package struct EncryptedTable: Sendable, Hashable {
     package let leaves: [Leaf]
 
     package init(
-        name: String, oid: UInt32, lockOID: UInt32, idColumns: [IDColumn], columns: [EncryptedColumn],
-        leaves: [Leaf]
+        name: String, identity: TableIdentity, oid: UInt32, lockOID: UInt32, idColumns: [IDColumn],
+        columns: [EncryptedColumn], leaves: [Leaf]
     ) {
         self.name = name
+        self.identity = identity
         self.oid = oid
         self.lockOID = lockOID
         self.idColumns = idColumns
         self.columns = columns
         self.leaves = leaves
+    }
+
+    /// The same table, as its names were looked up at another moment.
+    package func identified(as identity: TableIdentity) -> EncryptedTable {
+        EncryptedTable(
+            name: name, identity: identity, oid: oid, lockOID: lockOID, idColumns: idColumns,
+            columns: columns,
+            leaves: leaves)
     }
 }
 

@@ -33,8 +33,8 @@ package struct LeafLayout: Sendable, Hashable {
         parameters.append(text: column)
         let result = try session.query(
             """
-            SELECT c.bytes, current_setting('block_size')::bigint,
-                pg_size_bytes(current_setting('shared_buffers')), c.amname = 'heap', s.correlation::text
+            SELECT coalesce(c.bytes, 0), current_setting('block_size')::bigint,
+                pg_size_bytes(current_setting('shared_buffers')), coalesce(c.amname = 'heap', false), s.correlation::text
             FROM (SELECT 1) AS one
             LEFT JOIN (SELECT pg_relation_size(c.oid) AS bytes, am.amname, n.nspname, c.relname
                 FROM pg_catalog.pg_class c
@@ -44,10 +44,10 @@ package struct LeafLayout: Sendable, Hashable {
             LEFT JOIN pg_catalog.pg_stats s ON s.schemaname = c.nspname AND s.tablename = c.relname
                 AND s.attname = $2 AND NOT s.inherited
             """, parameters)
-        bytes = result.integer(0, 0) ?? 0
-        blocks = bytes / max(1, result.integer(0, 1) ?? 8_192)
-        sharedBuffers = result.integer(0, 2) ?? 0
-        isHeap = result.bool(0, 3) ?? false
+        bytes = try result.number(0, 0)
+        blocks = try bytes / max(1, result.number(0, 1))
+        sharedBuffers = try result.number(0, 2)
+        isHeap = try result.flag(0, 3)
         correlation = result.string(0, 4).flatMap { Double($0) }
     }
 }

@@ -35,12 +35,13 @@ struct Relation: Sendable, Hashable {
     /// What a query has to select for `init(_:_:)`, from `pg_class c` and `pg_namespace n`.
     static let cells = "c.oid, n.nspname, c.relname, c.relkind::text, c.relpersistence = 't'"
 
-    init(_ result: PostgresResult, _ row: Int) throws(PostgresError) {
-        oid = try result.objectID(row, 0)
-        schema = try result.text(row, 1)
-        name = try result.text(row, 2)
-        kind = Kind(letter: try result.text(row, 3))
-        isTemporary = try result.flag(row, 4)
+    /// - Parameter first: where its cells begin.
+    init(_ result: PostgresResult, _ row: Int, from first: Int = 0) throws(PostgresError) {
+        oid = try result.objectID(row, first)
+        schema = try result.text(row, first + 1)
+        name = try result.text(row, first + 2)
+        kind = Kind(letter: try result.text(row, first + 3))
+        isTemporary = try result.flag(row, first + 4)
     }
 
     /// `"schema"."name"`, quoted for SQL.

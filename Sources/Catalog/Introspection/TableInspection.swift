@@ -44,8 +44,14 @@ struct TableInspection {
             }
         }
         let inIndexOrder = key.rangeColumns(root)
+        let identity = try TableIdentity.read(
+            entry.tableName, columns: encrypted.map(\.name), session)
+        guard let identity, identity.leafOIDs == Set(leaves.map(\.oid)), identity.rootOID == rootOID else {
+            refuse("it was changed while it was looked at", mend: "try again")
+            return nil
+        }
         return EncryptedTable(
-            name: entry.name, oid: rootOID, lockOID: tree.topmostOID,
+            name: entry.name, identity: identity, oid: rootOID, lockOID: tree.topmostOID,
             idColumns: ids.compactMap { id in
                 inIndexOrder.first { StoredName($0.name) == StoredName(id.name) }
             },
@@ -85,6 +91,13 @@ struct TableInspection {
 
     private mutating func checkLeafKinds() {
         for member in tree.members {
+            if member.isTemporary {
+                refuse(
+                    "its child \(member.sqlName) is a temporary table of another session, whose rows nobody else "
+                        + "can read: they may be under any key",
+                    mend: "end that session, or have it drop the table; then try again")
+                continue
+            }
             switch member.kind {
             case .table, .partitionedTable: break
             default:

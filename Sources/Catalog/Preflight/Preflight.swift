@@ -13,6 +13,10 @@ package enum Preflight {
     ) throws(PostgresError) -> [CatalogProblem] {
         var problems = try TablePrivileges(table, session: session).problems(forWriting: forWriting)
         problems += try rowSecurity(table, session: session)
+        if !problems.contains(where: { $0.severity == .refuse }) {
+            problems += try StoredRows.problems(table, session: session)
+        }
+        problems += try SubscriptionTargets.problems(table, severity: .warn, session: session)
         // A dry run answers what a run would do: where that is refused, so is the answer.
         problems += try UpdateObstacles(table, session: session, severity: .refuse).problems()
         // Reading the values takes the privilege to.
@@ -32,7 +36,9 @@ package enum Preflight {
         _ table: EncryptedTable, session: PostgresSession
     ) throws(PostgresError) -> [CatalogProblem] {
         let privileges = try TablePrivileges(table, session: session).problems(forWriting: false)
-        return try privileges.filter { $0.severity == .refuse } + rowSecurity(table, session: session)
+        let problems = try privileges.filter { $0.severity == .refuse } + rowSecurity(table, session: session)
+        // Whether there are rows is for those to ask who may read them.
+        return try problems.isEmpty ? StoredRows.problems(table, session: session) : problems
     }
 
     /// A policy would hide rows, and a census would call the table done.
@@ -72,7 +78,10 @@ package enum Preflight {
                 try session.transaction("BEGIN READ WRITE") { session in
                     try session.query("SET LOCAL row_security = off")
                     try session.query("SET LOCAL lock_timeout = '3s'")
-                    try session.query("EXPLAIN UPDATE ONLY \(leaf.sqlName) SET \(assignments)")
+                    // Planning may open the bodies of the application's functions.
+                    try session.underRolePath {
+                        try session.query("EXPLAIN UPDATE ONLY \(leaf.sqlName) SET \(assignments)")
+                    }
                 }
             } catch let error as PostgresError where error.code == .server && !error.breaksConnection {
                 if error.sqlState == .lockNotAvailable {

@@ -21,7 +21,7 @@ package struct CensusStatements: Sendable {
     /// One statement a column: values in the blocks `$1`, `$2` under the label with the code `$3`, or none
     /// that a predicate claims; up to `$4`.
     package let sample: [PreparedStatement]
-    /// The leaf's size in blocks.
+    /// The leaf's size in blocks, and whether there are rows without any block.
     package let blockCount: PreparedStatement
 
     /// - Parameter keyIDs: the ids to recognise in SQL, in the order of their codes; the one that most values
@@ -74,7 +74,8 @@ package struct CensusStatements: Sendable {
         blockCount = PreparedStatement(
             name: name("blocks"),
             sql: """
-                SELECT pg_relation_size(\(leaf.oid)) / current_setting('block_size')::bigint
+                SELECT b.blocks, b.blocks = 0 AND EXISTS (SELECT FROM ONLY \(leaf.sqlName)) \
+                FROM (SELECT pg_relation_size(\(leaf.oid)) / current_setting('block_size')::bigint AS blocks) AS b
                 """)
     }
 

@@ -6,16 +6,17 @@ package struct DepthStatements: Sendable {
     /// a row with a value beyond `largestAtOnce`, no value, and last the bytes of them all: a block may refer to
     /// gigabytes of them.
     package let values: PreparedStatement
+    /// The same of the row versions that were written by a transaction with an id of at least `$3`.
+    package let laterValues: PreparedStatement
     /// The same for a part of the rows, drawn at random: `$3` is the chance of each in millionths.
     package let sampledValues: PreparedStatement
     /// `$1`: `tid[]`. The same of these rows, with their values however large.
     package let largeValues: PreparedStatement
     /// `$1`: `tid[]`. Gives ctid, then the id columns in the catalog's order, as text.
     package let identify: PreparedStatement
-    /// The leaf's size in blocks, and the bytes a block stands for with its values stored elsewhere.
+    /// The leaf's size in blocks, the bytes a block stands for with its values stored elsewhere, and whether there are
+    /// rows without any block.
     package let size: PreparedStatement
-    /// Takes the lock of a reader, so that the leaf is neither emptied nor rewritten while the snapshot lasts.
-    package let hold: PreparedStatement
 
     package init(_ table: EncryptedTable, _ leaf: Leaf) {
         let name = { (kind: String) in "depth_\(kind)_\(leaf.oid)" }
@@ -31,6 +32,10 @@ package struct DepthStatements: Sendable {
         let inBlocks =
             "t.ctid >= format('(%s,0)', $1::bigint)::tid AND t.ctid < format('(%s,0)', $2::bigint)::tid"
         values = PreparedStatement(name: name("values"), sql: "\(select) WHERE \(inBlocks)")
+        // A frozen version keeps the id that it was written under; one that is older than 2^31 ids may be taken for
+        // a later one, which costs a look and no more.
+        laterValues = PreparedStatement(
+            name: name("later"), sql: "\(select) WHERE \(inBlocks) AND age(t.xmin) <= age($3::text::xid)")
         sampledValues = PreparedStatement(
             name: name("sample"), sql: "\(select) WHERE \(inBlocks) AND random() * 1000000 < $3::bigint")
         largeValues = PreparedStatement(
@@ -46,11 +51,9 @@ package struct DepthStatements: Sendable {
         size = PreparedStatement(
             name: name("size"),
             sql: """
-                SELECT b.blocks, pg_table_size(\(leaf.oid)) / greatest(b.blocks, 1) \
-                FROM (SELECT pg_relation_size(\(leaf.oid)) / current_setting('block_size')::bigint AS blocks) AS b
+                SELECT b.blocks, pg_table_size(\(leaf.oid)) / greatest(b.blocks, 1), \
+                b.blocks = 0 AND EXISTS (SELECT \(from)) FROM (SELECT pg_relation_size(\(leaf.oid)) / current_setting('block_size')::bigint AS blocks) AS b
                 """)
-        hold = PreparedStatement(
-            name: name("hold"), sql: "SELECT t.ctid \(from) LIMIT 0")
     }
 
     /// Bytes of a value that is fetched with its range. Larger ones are mostly stored outside of their block, so

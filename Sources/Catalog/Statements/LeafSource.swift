@@ -49,6 +49,8 @@ struct LeafSource {
             "SELECT \(ends.joined(separator: ", ")) FROM ONLY \(leaf) AS t WHERE \(inRange) ORDER BY \(order)"
     }
 
+    /// Runs under the role's path, since triggers, constraints and index expressions of the application run with it:
+    /// nothing in it is looked up by name.
     var update: String {
         let names = columns.indices.map { "v\($0)" }
         let assignments = zip(columns, names).map { column, name in
@@ -59,13 +61,13 @@ struct LeafSource {
         // A set-returning function in the select list hands its rows on one by one; in FROM it would copy all of
         // them into a store first.
         let elements =
-            ["unnest($1::tid[]) AS row"]
+            ["pg_catalog.unnest($1::pg_catalog.tid[]) AS row"]
             + zip(columns, names).enumerated().map { index, pair in
-                "unnest($\(index + 2)::\(arrayType(pair.0.type))) AS \(pair.1)"
+                "pg_catalog.unnest($\(index + 2)::pg_catalog.\(arrayType(pair.0.type))) AS \(pair.1)"
             }
         return """
             UPDATE ONLY \(leaf) AS t SET \(assignments.joined(separator: ", ")) \
-            FROM (SELECT \(elements.joined(separator: ", "))) AS v WHERE t.ctid = v.row
+            FROM (SELECT \(elements.joined(separator: ", "))) AS v WHERE t.ctid OPERATOR(pg_catalog.=) v.row
             """
     }
 
@@ -128,7 +130,7 @@ struct LeafSource {
         let notCurrent = columns.map { predicate($0).isNeitherNullNorLabelled(targetKeyID) }
         let all = notCurrent.map { columns.count == 1 ? "count(*)" : "count(*) FILTER (WHERE \($0))" }
         let labelled = zip(columns, notCurrent).map { column, notCurrent in
-            let labels = knownKeyIDs.map { predicate(column).isLabelled($0) }
+            let labels = knownKeyIDs.map { predicate(column).begins(under: $0) }
             return labels.isEmpty
                 ? "0" : "count(*) FILTER (WHERE \(notCurrent) AND (\(labels.joined(separator: " OR "))))"
         }
@@ -172,7 +174,7 @@ struct LeafSource {
     private func state(_ column: EncryptedColumn, vouched: String? = nil) -> String {
         let predicate = predicate(column)
         let vouched = vouched ?? predicate.emptyParsable
-        let labels = knownKeyIDs.map { predicate.isLabelled($0) }
+        let labels = knownKeyIDs.map { predicate.begins(under: $0) }
         // A value begins with one prefix at most. Old ones first: in a job most values are.
         let old =
             labels.isEmpty ? "" : "WHEN \(labels.joined(separator: " OR ")) THEN \(vouched) "

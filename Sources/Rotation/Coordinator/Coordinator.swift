@@ -38,7 +38,11 @@ package final class Coordinator: Sendable {
     private let observer: any RotationObserver
     private let logger: Logger
     private let metrics: CoordinatorMetrics
+    private let settings: ConnectionSettings
     private let connection: PostgresConnection
+    private let settings: ConnectionSettings
+    /// Transactions that may have attached a table since the last census, which then did not read it.
+    private let pending = Mutex<[String]>([])
     private let pace: Mutex<Pace>
     private let pacer: Pacer
     private let vacuum: LeafVacuum?
@@ -82,7 +86,9 @@ package final class Coordinator: Sendable {
         self.options = options
         self.observer = observer
         self.logger = logger
+        self.settings = settings
         connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
+        self.settings = settings
         pace = Mutex(
             Pace(
                 sizer: BatchSizer(
@@ -102,7 +108,7 @@ package final class Coordinator: Sendable {
     /// - Throws: `RotationError` where the job must not run; nothing has been changed.
     package func open() async throws -> Census {
         try await pacer.prepare()
-        let census = try await takeCensus()
+        let census = try await takeCensus(lockPatience: .seconds(60))
         try await KeyPreflight(plan, allowsUnknownKeys: options.allowsUnknownKeys, logger)
             .check(census, on: connection)
         return census
@@ -143,10 +149,11 @@ package final class Coordinator: Sendable {
                 case .incomplete(let reason): return try await result(.incomplete(reason), before, latest)
                 }
             }
-            if let change = try await leafChange() {
-                return try await result(.incomplete(change), before, latest)
+            if let reason = try await whatWasNotRead() {
+                return try await result(.incomplete(reason), before, latest)
             }
             try await leadership.confirm()
+            await StatisticsRenewal(plan, settings: settings, logger: logger).run()
             return try await result(.complete, before, latest)
         } catch is CancellationError {
             return try await result(.stopped, before, nil)
@@ -155,6 +162,8 @@ package final class Coordinator: Sendable {
         } catch let error as RotationError where error.code != .leadershipLost {
             // Rows may have been changed already: that is incomplete, not 'could not run'.
             return try await result(.incomplete(error.message), before, nil)
+        } catch let error as SnapshotHoldError {
+            return try await result(.incomplete(error.description), before, nil)
         } catch let error as PostgresError {
             return try await result(.incomplete(error.description), before, nil)
         }
@@ -247,28 +256,31 @@ package final class Coordinator: Sendable {
         DatabasePatience(logger: logger, errors: metrics.connectionErrors)
     }
 
-    private func takeCensus() async throws -> Census {
-        let taker = CensusTaker(plan.tables, keyIDs: plan.keyring.ids.map(\.description))
-        let census = try await patience.retrying("The census") {
-            try await connection.perform { try taker.take($0) }
+    /// - Parameter lockPatience: a job that is under way outlasts a statement that rewrites a large table.
+    private func takeCensus(lockPatience: Duration = .seconds(600)) async throws -> Census {
+        let logger = logger
+        let hold = SnapshotHold(
+            of: plan.tables, settings.named("reencrypt-secrets census"), lockPatience: lockPatience
+        ) { logger.info("\($0)") }
+        let keyIDs = plan.keyring.ids.map(\.description)
+        let reading = try await patience.retrying("The census") {
+            try await hold.census(keyIDs: keyIDs)
         }
-        metrics.remains(census, target: plan.targetKeyID)
-        return census
+        pending.withLock { $0 = reading.pending }
+        metrics.remains(reading.finding, target: plan.targetKeyID)
+        return reading.finding
     }
 
-    /// Why a census does not speak for the whole table: its partitions are others than at the start.
-    private func leafChange() async throws -> String? {
-        let tables = plan.tables
-        return try await patience.retrying("The look at the partitions") {
-            try await connection.perform { session in
-                for table in tables {
-                    guard let change = try table.leafChange(session) else { continue }
-                    return
-                        "the relations of \(table.name) changed meanwhile (\(change)); run again to take them in"
-                }
-                return nil
-            }
+    /// Why the last census does not speak for all that the catalog's names lead to; nil where it does.
+    private func whatWasNotRead() async throws -> String? {
+        if let pending = pending.withLock({ $0.first }) {
+            return SnapshotHoldError.pending(pending).description
         }
+        let tables = plan.tables
+        let change = try await patience.retrying("The last look at the tables") {
+            try await connection.perform { try TableIdentity.change(of: tables, $0) }
+        }
+        return change.map { SnapshotHoldError.moved($0).description }
     }
 
     private func result(

@@ -217,7 +217,7 @@ package actor Leadership {
             """)
         guard result.rowCount == 1 else { return "" }
         return
-            " (server process \(result.integer(0, 0) ?? 0), application_name '\(result.string(0, 1) ?? "")')"
+            " (server process \(try result.number(0, 0)), application_name '\(try result.text(0, 1))')"
     }
 
     private func isHeld() async throws -> Bool {

@@ -18,21 +18,28 @@ extension OldRowPage {
     ) throws -> OldRowPage {
         var (statement, parameters) = leaf.statements.blocks(blocks)
         let counts = try session.query(statement, &parameters)
-        var found = (0..<counts.rowCount).map { row in
+        var found = try (0..<counts.rowCount).map { row in
             BlockCount(
-                block: UInt32(counts.integer(row, 0) ?? 0), rows: counts.integer(row, 1) ?? 0,
-                old: counts.integer(row, 2) ?? 0, unlabelled: counts.integer(row, 3) ?? 0)
+                block: try Self.block(counts.number(row, 0)), rows: try counts.number(row, 1),
+                old: try counts.number(row, 2), unlabelled: try counts.number(row, 3))
         }
         let bytes = try parseUnlabelled(&found, leaf, target, session)
         var builder = RangeBuilder(
             table: leaf.table.name, leaf: leaf.leaf.oid, kind: .blocks, rangeRows: rangeRows)
         for count in found where count.old > 0 {
-            builder.add(
+            try builder.add(
                 rows: count.rows, records: count.old, first: { [RowPlace.first(of: count.block).text] },
                 last: { [RowPlace.last(of: count.block).text] })
         }
         let end = [RowPlace.last(of: blocks.upperBound).text]
-        return OldRowPage(ranges: builder.finish(), next: isLast ? nil : end, last: end, bytes: bytes)
+        return OldRowPage(ranges: try builder.finish(), next: isLast ? nil : end, last: end, bytes: bytes)
+    }
+
+    private static func block(_ number: Int) throws -> UInt32 {
+        guard let block = UInt32(exactly: number) else {
+            throw PostgresError(.unexpectedAnswer, "a block has the number \(number)")
+        }
+        return block
     }
 
     private struct BlockCount {

@@ -29,12 +29,13 @@ extension OldRowPage {
             records += left * leaf.statements.columnCount + old
             if records > 0, number % stride == 0 || number == rows {
                 let start = first
-                builder.add(
-                    rows: oldRows, records: records, first: { cells.id(start) }, last: { cells.id(row) })
+                try builder.add(
+                    rows: oldRows, records: records, first: { try cells.id(start) },
+                    last: { try cells.id(row) })
             }
             before = number
         }
-        let last = cells.id(result.rowCount - 1)
-        return OldRowPage(ranges: builder.finish(), next: last, last: last, bytes: bytes)
+        let last = try cells.id(result.rowCount - 1)
+        return OldRowPage(ranges: try builder.finish(), next: last, last: last, bytes: bytes)
     }
 }

@@ -30,13 +30,13 @@ struct OldRowPage: Sendable {
         var bytes = 0
         for row in 0..<result.rowCount {
             let old = cells.old(row, &bytes)
-            if old > 0 { builder.addRow(records: old) { cells.id(row) } }
+            if old > 0 { try builder.addRow(records: old) { try cells.id(row) } }
         }
         let end = result.rowCount - 1
-        let last = end < 0 ? nil : cells.id(end)
+        let last = try end < 0 ? nil : cells.id(end)
         let isFull = end >= 0 && result.integer(end, 0) == rows
         return OldRowPage(
-            ranges: builder.finish(), next: isFull ? last : nil, last: last, bytes: bytes)
+            ranges: try builder.finish(), next: isFull ? last : nil, last: last, bytes: bytes)
     }
 
     static func isCurrent(_ value: UnsafeRawBufferPointer, _ target: KeyIDBytes) -> Bool {
@@ -62,8 +62,8 @@ struct PageCells {
         columnCount = leaf.statements.columnCount
     }
 
-    func id(_ row: Int) -> [String] {
-        (0..<idCount).map { result.string(row, 1 + $0) ?? "" }
+    func id(_ row: Int) throws -> [String] {
+        try (0..<idCount).map { try result.text(row, 1 + $0) }
     }
 
     /// How many of a row's records are old. Adds the bytes that came for them.

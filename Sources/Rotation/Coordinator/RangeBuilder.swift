@@ -9,7 +9,7 @@ struct RangeBuilder {
     private let rangeRows: Int
     private var ranges: [BatchRange] = []
     private var open: BatchRange?
-    private var readLast: (() -> [String])?
+    private var readLast: (() throws -> [String])?
 
     init(table: String, leaf: UInt32, kind: BatchRange.Kind = .ids, rangeRows: Int) {
         self.table = table
@@ -18,31 +18,31 @@ struct RangeBuilder {
         self.rangeRows = rangeRows
     }
 
-    mutating func addRow(records: Int, id: @escaping () -> [String]) {
-        add(rows: 1, records: records, first: id, last: id)
+    mutating func addRow(records: Int, id: @escaping () throws -> [String]) throws {
+        try add(rows: 1, records: records, first: id, last: id)
     }
 
     mutating func add(
-        rows: Int, records: Int, first: () -> [String], last: @escaping () -> [String]
-    ) {
-        if let open, open.rows + rows > rangeRows { close() }
+        rows: Int, records: Int, first: () throws -> [String], last: @escaping () throws -> [String]
+    ) throws {
+        if let open, open.rows + rows > rangeRows { try close() }
         if open == nil {
             open = BatchRange(
-                table: table, leaf: leaf, kind: kind, first: first(), last: [], records: 0, rows: 0)
+                table: table, leaf: leaf, kind: kind, first: try first(), last: [], records: 0, rows: 0)
         }
         open?.records += records
         open?.rows += rows
         readLast = last
     }
 
-    mutating func finish() -> [BatchRange] {
-        close()
+    mutating func finish() throws -> [BatchRange] {
+        try close()
         return ranges
     }
 
-    private mutating func close() {
+    private mutating func close() throws {
         guard var range = open, let readLast else { return }
-        range.last = readLast()
+        range.last = try readLast()
         ranges.append(range)
         open = nil
         self.readLast = nil

@@ -28,31 +28,47 @@ package struct DryRun: Sendable {
     }
 
     /// - Parameters:
+    ///   - onBegin: forgets what was told before: where a table moved, all is read again.
     ///   - onRecord: is told each record that would be rewrapped: table, column, id, current key.
     ///   - onFailure: is told each record that would fail.
     package func run(
-        _ connection: PostgresConnection,
+        _ settings: ConnectionSettings,
+        onBegin: @escaping @Sendable () throws -> Void,
         onRecord:
             @escaping @Sendable (_ table: String, _ column: String, _ id: [String], _ keyID: String) -> Void,
         onFailure: @escaping @Sendable (RecordFailure) throws -> Void
     ) async throws -> Result {
-        try await connection.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") { session in
-            try session.query("SELECT set_config('row_security', 'off', true)")
-            let keyIDs = plan.keyring.ids.map(\.description)
-            let census = try CensusTaker(plan.tables, keyIDs: keyIDs).takeInSnapshot(session)
-            try KeyPreflight(plan, allowsUnknownKeys: allowsUnknownKeys, logger).check(census, session)
-            var examiner = try RecordExaminer(plan, onRecord: onRecord, onFailure: onFailure)
-            for table in plan.tables {
-                logger.info("Processing table: \(table.name)")
-                for leaf in table.leaves {
-                    guard let planned = plan.leaf(leaf.oid, of: table.name) else { continue }
-                    try examiner.examine(planned, session)
-                }
+        let logger = logger
+        let hold = SnapshotHold(of: plan.tables, settings) { logger.info("\($0)") }
+        let reading = try await hold.read { held in
+            try onBegin()
+            return try await held.reader.perform { session in
+                try examine(session, onRecord: onRecord, onFailure: onFailure)
             }
-            return Result(
-                census: census, wouldRewrap: examiner.wouldRewrap, failed: examiner.failed,
-                isComplete: !Task.isCancelled)
         }
+        if let pending = reading.pending.first { throw SnapshotHoldError.pending(pending) }
+        return reading.finding
+    }
+
+    private func examine(
+        _ session: PostgresSession,
+        onRecord: @escaping (_ table: String, _ column: String, _ id: [String], _ keyID: String) -> Void,
+        onFailure: @escaping (RecordFailure) throws -> Void
+    ) throws -> Result {
+        let keyIDs = plan.keyring.ids.map(\.description)
+        let census = try CensusTaker(plan.tables, keyIDs: keyIDs).take(session)
+        try KeyPreflight(plan, allowsUnknownKeys: allowsUnknownKeys, logger).check(census, session)
+        var examiner = try RecordExaminer(plan, onRecord: onRecord, onFailure: onFailure)
+        for table in plan.tables {
+            logger.info("Processing table: \(table.name)")
+            for leaf in table.leaves {
+                guard let planned = plan.leaf(leaf.oid, of: table.name) else { continue }
+                try examiner.examine(planned, session)
+            }
+        }
+        return Result(
+            census: census, wouldRewrap: examiner.wouldRewrap, failed: examiner.failed,
+            isComplete: !Task.isCancelled)
     }
 }
 
@@ -103,20 +119,23 @@ private struct RecordExaminer {
             for (index, column) in leaf.table.columns.enumerated() {
                 guard let cell = result.bytes(row, 2 * ids + index) else { continue }
                 bytes += cell.count
-                let id = { (0..<ids).map { result.string(row, ids + $0) ?? "" } }
+                let id = { try (0..<ids).map { try result.text(row, ids + $0) } }
+                let current: String
                 do throws(EnvelopeError) {
                     let envelope = column.type.envelope(in: cell)
                     guard case .old(let keyID) = try cipher.examine(envelope) else { continue }
                     if plan.mode == .reencrypt { try cipher.authenticate(envelope) }
-                    wouldRewrap += 1
-                    onRecord(leaf.table.name, column.name, id(), keyID.description)
+                    current = keyID.description
                 } catch {
                     failed += 1
                     try onFailure(
                         RecordFailure(
-                            table: leaf.table.name, id: id(), column: column.name,
+                            table: leaf.table.name, id: try id(), column: column.name,
                             keyID: error.keyID?.description, reason: error.description))
+                    continue
                 }
+                wouldRewrap += 1
+                onRecord(leaf.table.name, column.name, try id(), current)
             }
         }
         rangeRows.record(

@@ -1,6 +1,7 @@
 import Catalog
 package import Envelope
 import FoundationEssentials
+package import Verification
 
 /// What coordinator and workers must agree on, as it is kept in Redis. Redis is not trusted: the record carries
 /// an authentication code under the target KEK, and nothing in it is believed before that has been checked.
@@ -26,6 +27,8 @@ package struct JobRecord: Codable, Sendable, Hashable {
     /// Nil where the role may not see it.
     package let systemIdentifier: String?
     package let database: String
+    /// Another one once the database was dropped and made again; nil in records of version 0.1.0.
+    package let databaseOID: UInt32?
 
     enum CodingKeys: String, CodingKey {
         case job, mode, keys, database
@@ -33,11 +36,12 @@ package struct JobRecord: Codable, Sendable, Hashable {
         case targetKeyID = "target_key"
         case catalogDigest = "catalog_digest"
         case systemIdentifier = "system_identifier"
+        case databaseOID = "database_oid"
     }
 
     package init(
         job: String, lockKey: Int64, mode: RotationMode, keyring: Keyring, catalogDigest: String,
-        systemIdentifier: String?, database: String
+        database: DatabaseIdentity
     ) {
         self.job = job
         self.lockKey = lockKey
@@ -45,8 +49,9 @@ package struct JobRecord: Codable, Sendable, Hashable {
         targetKeyID = keyring.primary.id.description
         keys = keyring.keys.map { Key(id: $0.id.description, checkValue: $0.checkValue.description) }
         self.catalogDigest = catalogDigest
-        self.systemIdentifier = systemIdentifier
-        self.database = database
+        systemIdentifier = database.systemIdentifier
+        self.database = database.name
+        databaseOID = database.oid
     }
 
     /// A job id and a lock key that no earlier job has.
@@ -111,20 +116,22 @@ package struct JobRecord: Codable, Sendable, Hashable {
     }
 
     /// - Throws: `refused` where this process has another catalog or database.
-    package func check(catalogDigest: String, systemIdentifier: String?, database: String) throws {
+    package func check(catalogDigest: String, database live: DatabaseIdentity) throws {
         guard catalogDigest == self.catalogDigest else {
             throw RotationError(
                 .refused,
                 "refused: the catalog here differs from the job's. Deploy the same catalog file everywhere")
         }
         let sameSystem =
-            systemIdentifier == nil || self.systemIdentifier == nil
-            || systemIdentifier == self.systemIdentifier
-        guard sameSystem, database == self.database else {
+            live.systemIdentifier == nil || systemIdentifier == nil
+            || live.systemIdentifier == systemIdentifier
+        let sameOID = databaseOID == nil || databaseOID == live.oid
+        guard sameSystem, sameOID, live.name == database else {
+            let oid = databaseOID.map { ", oid \($0)" } ?? ""
             throw RotationError(
                 .refused,
-                "refused: the database here (\(database)) differs from the job's (\(self.database)). Correct DATABASE_URL"
-            )
+                "refused: the database here (\(live.name), oid \(live.oid)) differs from the job's (\(database)\(oid)). "
+                    + "Correct DATABASE_URL; if the database was made again, cancel the job")
         }
     }
 

@@ -14,7 +14,7 @@ enum PacePreflight {
             try session.query("SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')").bool(0, 0)
             ?? false
         if let lag = limits.lag, !readsStatistics {
-            let hidden = try session.query("SELECT count(*) FROM pg_stat_replication").integer(0, 0) ?? 0
+            let hidden = try session.query("SELECT count(*) FROM pg_stat_replication").number(0, 0)
             if lag.isExplicit && (hidden > 0 || !lag.standbys.isEmpty) {
                 throw RotationError(
                     .needsOperator,
@@ -38,7 +38,7 @@ enum PacePreflight {
     /// PostgreSQL tells nobody how much room its disk has; the file system does, on the server's own machine.
     private static func dataDirectory(_ session: PostgresSession) throws -> String {
         let what = "--min-free-disk: the server's disk cannot be seen from here"
-        guard try session.query("SELECT inet_server_addr() IS NULL").bool(0, 0) == true else {
+        guard try session.query("SELECT inet_server_addr() IS NULL").flag(0, 0) else {
             throw RotationError(
                 .needsOperator,
                 "\(what): SQL does not tell, and this is not the server's machine. Run the coordinator there, "

@@ -24,18 +24,18 @@ struct ServerProbe: Sendable {
     ) throws(PostgresError) -> (position: Double, standbys: [StandbyReading]) {
         let result = try session.query(
             """
-            SELECT (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint), r.pid, r.application_name, \
+            SELECT (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint), r.pid, coalesce(r.application_name, ''), \
             pg_wal_lsn_diff(r.replay_lsn, '0/0')::bigint, (extract(epoch FROM r.replay_lag) * 1000)::bigint \
             FROM (SELECT) one LEFT JOIN pg_stat_replication r \
             ON r.state IN ('streaming', 'catchup') AND r.replay_lsn IS NOT NULL
             """)
-        let position = Double(result.integer(0, 0) ?? 0)
+        let position = Double(try result.number(0, 0))
         var standbys: [StandbyReading] = []
         for row in 0..<result.rowCount {
             guard let pid = result.integer(row, 1), let replayed = result.integer(row, 3) else { continue }
             standbys.append(
                 StandbyReading(
-                    name: result.string(row, 2) ?? "", pid: pid, replayed: Double(replayed),
+                    name: try result.text(row, 2), pid: pid, replayed: Double(replayed),
                     reportedLag: result.integer(row, 4).map { Double($0) / 1_000 }))
         }
         return (position, standbys)
@@ -52,16 +52,16 @@ struct ServerProbe: Sendable {
                 SELECT slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint \
                 FROM pg_replication_slots WHERE restart_lsn IS NOT NULL ORDER BY 2 DESC LIMIT 1
                 """)
-            if slots.rowCount == 1 { reading.slot = (slots.string(0, 0) ?? "", slots.integer(0, 1) ?? 0) }
+            if slots.rowCount == 1 { reading.slot = (try slots.text(0, 0), try slots.number(0, 1)) }
         }
         if limits.guards.archiveFailing != nil {
             reading.isArchivingFailing =
                 try session.query(
                     """
                     SELECT current_setting('archive_mode') <> 'off' \
-                    AND last_failed_time > coalesce(last_archived_time, '-infinity') FROM pg_stat_archiver
+                    AND coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) FROM pg_stat_archiver
                     """
-                ).bool(0, 0) ?? false
+                ).flag(0, 0)
         }
         if limits.guards.horizonAge != nil { reading.horizons = try Self.horizons(session) }
         if let dataDirectory { reading.freeDisk = Self.freeBytes(at: dataDirectory) }
@@ -85,9 +85,9 @@ struct ServerProbe: Sendable {
             UNION ALL SELECT 'the replication slot ' || slot_name, xmin::text, NULL \
             FROM pg_replication_slots WHERE xmin IS NOT NULL
             """)
-        return (0..<result.rowCount).map { row in
+        return try (0..<result.rowCount).map { row throws(PostgresError) in
             (
-                result.string(row, 0) ?? "", result.string(row, 1) ?? "",
+                try result.text(row, 0), try result.text(row, 1),
                 result.integer(row, 2).map { Double($0) }
             )
         }
@@ -126,7 +126,7 @@ struct ServerProbe: Sendable {
         var waits = LockWaits()
         for row in 0..<result.rowCount {
             if let oid = result.oid(row, 0), let table = tables[oid] { waits.table = table }
-            if result.bool(row, 1) == true { waits.onVacuum = true }
+            if try result.flag(row, 1) { waits.onVacuum = true }
         }
         return waits
     }
@@ -136,8 +136,12 @@ struct ServerProbe: Sendable {
         do {
             let holds = try session.transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY") { session in
                 try session.query("SELECT set_config('statement_timeout', '\(patience)', true)")
-                let result = try session.query("SELECT (\(bare(query))\n)::boolean")
-                return result.bool(0, 0) ?? false
+                // Its names are the operator's, and mean what they mean to the role.
+                let result = try session.underRolePath {
+                    try session.query("SELECT (\(bare(query))\n)::boolean")
+                }
+                // No row and NULL hold nothing.
+                return result.rowCount > 0 && result.bool(0, 0) == true
             }
             return holds ? "throttle-query" : nil
         } catch let error as PostgresError where !error.breaksConnection {

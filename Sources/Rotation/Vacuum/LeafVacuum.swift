@@ -125,8 +125,8 @@ final class LeafVacuum: Sendable {
             var refused: [UInt32] = []
             for row in 0..<result.rowCount {
                 guard let oid = result.oid(row, 0) else { continue }
-                if result.bool(row, 2) == true {
-                    rows[oid] = Double(result.integer(row, 1) ?? 0)
+                if try result.flag(row, 2) {
+                    rows[oid] = Double(try result.number(row, 1))
                 } else {
                     refused.append(oid)
                 }

@@ -49,13 +49,13 @@ extension RewrapLane {
     func records(
         _ failures: [RowRewriter.Failure], _ locked: PostgresResult, _ identified: [PostgresResult],
         _ leaf: PlannedLeaf
-    ) -> [RecordFailure] {
+    ) throws -> [RecordFailure] {
         if failures.isEmpty { return [] }
         var ids: [[UInt8]: [String]] = [:]
         for answer in identified {
             for row in 0..<answer.rowCount {
                 guard let ctid = answer.bytes(row, 0) else { continue }
-                ids[Array(ctid)] = leaf.table.idColumns.indices.map { answer.string(row, $0 + 1) ?? "" }
+                ids[Array(ctid)] = try leaf.table.idColumns.indices.map { try answer.text(row, $0 + 1) }
             }
         }
         return failures.map { failure in
@@ -105,7 +105,7 @@ extension RewrapLane {
         setParameters(to: range)
         let result = try session.query(leaf.statements.readOldWithIDs, &parameters)
         let (ends, ids) = (leaf.statements.endCount, leaf.statements.idCount)
-        return (0..<result.rowCount).compactMap { row in
+        return try (0..<result.rowCount).compactMap { row in
             var old: [(column: Int, keyID: String?)] = []
             for (index, column) in leaf.table.columns.enumerated() {
                 if let value = result.bytes(row, ends + ids + index), !rewriter.isCurrent(value, column.type)
@@ -115,8 +115,8 @@ extension RewrapLane {
             }
             if old.isEmpty { return nil }
             return OldRow(
-                end: (0..<ends).map { result.string(row, $0) ?? "" },
-                id: (0..<ids).map { result.string(row, ends + $0) ?? "" }, oldColumns: old)
+                end: try (0..<ends).map { try result.text(row, $0) },
+                id: try (0..<ids).map { try result.text(row, ends + $0) }, oldColumns: old)
         }
     }
 
@@ -125,8 +125,8 @@ extension RewrapLane {
     ) throws -> [[String]] {
         setParameters(to: range)
         let result = try session.query(leaf.statements.readIDs, &parameters)
-        return (0..<result.rowCount).map { row in
-            (0..<leaf.statements.endCount).map { result.string(row, $0) ?? "" }
+        return try (0..<result.rowCount).map { row in
+            try (0..<leaf.statements.endCount).map { try result.text(row, $0) }
         }
     }
 
@@ -135,9 +135,9 @@ extension RewrapLane {
     ) throws -> String {
         setParameters(to: range)
         let result = try session.query(leaf.statements.blockers, &parameters)
-        let names = (0..<result.rowCount).map { row in
-            "pid \(result.integer(row, 0) ?? 0) (application_name '\(result.string(row, 1) ?? "")', user "
-                + "'\(result.string(row, 2) ?? "")', transaction open for \(result.integer(row, 3) ?? 0) s)"
+        let names = try (0..<result.rowCount).map { row in
+            "pid \(try result.number(row, 0)) (application_name '\(try result.text(row, 1))', user "
+                + "'\(try result.text(row, 2))', transaction open for \(try result.number(row, 3)) s)"
         }
         return names.isEmpty ? "sessions that pg_locks does not show" : names.joined(separator: ", ")
     }

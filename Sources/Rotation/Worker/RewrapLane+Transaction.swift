@@ -18,13 +18,13 @@ extension RewrapLane {
         let opened = try session.collect()
         guard opened.count == 4 else { throw PostgresError(.unexpectedAnswer, "a transaction began in part") }
         try checkServingProcess(opened[1].integer(0, 1))
-        guard opened[1].bool(0, 0) == true else {
+        guard try opened[1].flag(0, 0) else {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 100...500)), blockedSince: range.blockedSince,
                 cause: .unled, reason: "a new job is about to take the table")
         }
-        guard opened[3].bool(0, 0) == false else {
+        guard try !opened[3].flag(0, 0) else {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 500...1_500)), blockedSince: range.blockedSince,
@@ -80,11 +80,18 @@ extension RewrapLane {
         /// Who the failed rows are, where that has been answered already.
         var identified: [PostgresResult] = []
 
+        /// Whether the application's names are the ones that count at this point.
+        var isUnderRolePath = false
+
         enum Statement {
+            /// Gives the transaction another search_path.
+            case path
             /// Asks who the failed rows are.
             case identify
             /// Updates so many rows.
             case update(rows: Int)
+            /// Reads what is still old in the range.
+            case readOld
         }
     }
 
@@ -97,11 +104,13 @@ extension RewrapLane {
         var knownFailures = 0
         while rewriter.rewriteNext(locked, leaf.table.columns, bytes: Self.pieceBytes) {
             if rewriter.failures.count > knownFailures {
+                try sendPath(PostgresSession.safePath, &sent, session)
                 try sendIdentify(rewriter.failures[knownFailures...].map(\.row), locked, leaf, session)
                 sent.statements.append(.identify)
                 knownFailures = rewriter.failures.count
             }
             if rewriter.rows.count > 0 {
+                try sendPath(session.rolePath, &sent, session)
                 parameters.removeAll()
                 rewriter.appendParameters(to: &parameters)
                 try session.send(leaf.statements.update, &parameters)
@@ -109,6 +118,18 @@ extension RewrapLane {
             }
         }
         return sent
+    }
+
+    /// Changes the path for what follows in the transaction, where it is another one: the application's code that runs
+    /// with our UPDATE, or with COMMIT, looks its names up as it is used to; our own statements never do.
+    private func sendPath(_ path: String, _ sent: inout SentUpdate, _ session: PostgresSession) throws {
+        let isRolePath = path == session.rolePath
+        guard sent.isUnderRolePath != isRolePath else { return }
+        parameters.removeAll()
+        parameters.append(text: path)
+        try session.send(PostgresSession.setLocalPath, &parameters)
+        sent.statements.append(.path)
+        sent.isUnderRolePath = isRolePath
     }
 
     /// The second group: the UPDATE (unless it has been made and proven already), what is still old in the range
@@ -120,7 +141,15 @@ extension RewrapLane {
     ) throws -> RangeOutcome {
         let rewrapped = rewriter.rewrittenRecords
         let counts = rewrapped + rewriter.failures.count < range.records
-        if counts { try send(leaf.statements.readOld, range, session) }
+        var sent = sent
+        if counts {
+            // Deferred triggers of the application run at COMMIT.
+            let returns = sent.isUnderRolePath
+            try sendPath(PostgresSession.safePath, &sent, session)
+            try send(leaf.statements.readOld, range, session)
+            sent.statements.append(.readOld)
+            if returns { try sendPath(session.rolePath, &sent, session) }
+        }
         try send(TransactionSettings.commit, session)
         let sentAt = ContinuousClock.now
         try session.submit()
@@ -128,13 +157,16 @@ extension RewrapLane {
 
         let answers = try session.collect()
         metrics.commitSeconds.record(duration: ContinuousClock.now - sentAt)
-        guard answers.count == sent.statements.count + (counts ? 2 : 1), let committed = answers.last else {
+        guard answers.count == sent.statements.count + 1, let committed = answers.last else {
             throw PostgresError(.unexpectedAnswer, "a transaction was answered in part")
         }
         var identified = sent.identified
+        var stillOld = 0
         for (statement, answer) in zip(sent.statements, answers) {
             switch statement {
+            case .path: break
             case .identify: identified.append(answer)
+            case .readOld: stillOld = countOld(answer, leaf, rewriter)
             case .update(let rows):
                 guard answer.affectedRows == rows else {
                     // Whatever was committed is well-formed; it is not counted, and splitting finds the row.
@@ -144,8 +176,7 @@ extension RewrapLane {
                 }
             }
         }
-        let failures = records(rewriter.failures, locked, identified, leaf)
-        let stillOld = counts ? countOld(answers[answers.count - 2], leaf, rewriter) : 0
+        let failures = try records(rewriter.failures, locked, identified, leaf)
         guard committed.commandTag == "COMMIT" else {
             throw PostgresError(
                 .server, "COMMIT was answered with \(committed.commandTag)",
@@ -193,6 +224,10 @@ extension RewrapLane {
         // Any row may turn out to fail, and an updated row has another ctid.
         let all = locked.rowCount == 0 ? nil : try identify(Array(0..<locked.rowCount), locked, leaf, session)
         if let all { sent.identified.append(all) }
+        parameters.removeAll()
+        parameters.append(text: session.rolePath)
+        _ = try session.query(PostgresSession.setLocalPath, &parameters)
+        sent.isUnderRolePath = true
         var refused: [Int: String] = [:]
         while rewriter.rows.count > 0 {
             try session.query("SAVEPOINT proof")

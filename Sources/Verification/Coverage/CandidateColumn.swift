@@ -11,8 +11,13 @@ struct CandidateColumn {
     let rootSchema: String
     let rootTable: String
     let kind: Kind
+    /// Its rows are in blocks of its own file, by which they can be sampled.
+    let isHeap: Bool
+    /// Its number in the relation, which no other column ever gets.
+    let number: Int
     let name: String
     let type: String
+    let typeOID: UInt32
     let form: Form
     let mayRead: Bool
 
@@ -31,65 +36,46 @@ struct CandidateColumn {
         case bytes
         case text
         case jsonb
-        /// An array: it has a name, its elements are not looked at.
-        case list
+        /// An array, a composite, a range or a type of an extension: by what its output function writes.
+        case other
     }
 
     var sqlName: String { SQLIdentifier.quoted(schema) + "." + SQLIdentifier.quoted(table) }
     var isNamedEncrypted: Bool { name.lowercased().hasSuffix("_encrypted") }
 
-    /// Strings of any type, domains over them and citext too, are of category S; temporary tables of other
-    /// sessions nobody else can read.
-    private static let statement = """
-        WITH RECURSIVE base (type, of) AS (
-            SELECT oid, oid FROM pg_catalog.pg_type WHERE typtype <> 'd'
-            UNION ALL
-            SELECT t.oid, base.of FROM base JOIN pg_catalog.pg_type t ON t.typtype = 'd' AND t.typbasetype = base.type
-        )
-        SELECT c.oid, n.nspname, c.relname, root.oid, rn.nspname, root.relname, c.relkind::text,
-            c.relispopulated,
-            a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
-            CASE WHEN b.oid = 17 THEN 'b' WHEN b.oid = 3802 THEN 'j' WHEN b.typcategory = 'A' THEN 'a'
-                ELSE 't' END,
-            pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-                AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
-        FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        JOIN pg_catalog.pg_class root
-            ON root.oid = CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid) ELSE c.oid END
-        JOIN pg_catalog.pg_namespace rn ON rn.oid = root.relnamespace
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        JOIN base ON base.type = a.atttypid
-        JOIN pg_catalog.pg_type b ON b.oid = base.of
-        LEFT JOIN pg_catalog.pg_type e ON b.typcategory = 'A' AND e.oid = b.typelem
-        WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relpersistence <> 't'
-            AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-            AND (b.oid IN (17, 114, 3802) OR b.typcategory = 'S' AND b.oid <> 19
-                OR e.oid IN (17, 114, 3802) OR e.typcategory = 'S' AND e.oid <> 19)
-        ORDER BY rn.nspname, root.relname, n.nspname, c.relname, a.attnum
-        """
+    /// What the column is, beside its names, which may change.
+    var identity: Identity { Identity(relation: relation, number: number, type: typeOID) }
 
-    static func all(_ session: PostgresSession) throws(PostgresError) -> [CandidateColumn] {
-        let result = try session.query(statement)
+    struct Identity: Hashable {
+        let relation: UInt32
+        let number: Int
+        let type: UInt32
+    }
+
+    /// - Parameter relation: the only one that is asked for; nil: all.
+    static func all(
+        _ session: PostgresSession, of relation: UInt32? = nil
+    ) throws(PostgresError) -> [CandidateColumn] {
+        var parameters = QueryParameters()
+        parameters.append(oid: relation ?? 0)
+        let result = try session.query(CandidateStatement.text, parameters)
         var columns: [CandidateColumn] = []
         for row in 0..<result.rowCount {
-            guard let relation = result.oid(row, 0), let schema = result.string(row, 1),
-                let table = result.string(row, 2), let rootOID = result.oid(row, 3),
-                let rootSchema = result.string(row, 4), let rootTable = result.string(row, 5),
-                let name = result.string(row, 8), let type = result.string(row, 9)
-            else { throw PostgresError(.unexpectedAnswer, "a column of the system catalog has no name") }
             columns.append(
                 CandidateColumn(
-                    relation: relation, schema: schema, table: table, rootOID: rootOID,
-                    rootSchema: rootSchema, rootTable: rootTable,
-                    kind: kind(result.string(row, 6), isPopulated: result.bool(row, 7) == true),
-                    name: name, type: type, form: form(result.string(row, 10)),
-                    mayRead: result.bool(row, 11) == true))
+                    relation: try result.objectID(row, 0), schema: try result.text(row, 1),
+                    table: try result.text(row, 2), rootOID: try result.objectID(row, 3),
+                    rootSchema: try result.text(row, 4), rootTable: try result.text(row, 5),
+                    kind: try kind(result.text(row, 6), isPopulated: result.flag(row, 7)),
+                    isHeap: try result.flag(row, 8), number: try result.number(row, 9),
+                    name: try result.text(row, 10), type: try result.text(row, 11),
+                    typeOID: try result.objectID(row, 12), form: try form(result.text(row, 13)),
+                    mayRead: try result.flag(row, 14)))
         }
         return columns
     }
 
-    private static func kind(_ letter: String?, isPopulated: Bool) -> Kind {
+    private static func kind(_ letter: String, isPopulated: Bool) -> Kind {
         switch letter {
         case "p": .partitioned
         case "m": isPopulated ? .materialised : .unpopulated
@@ -98,12 +84,12 @@ struct CandidateColumn {
         }
     }
 
-    private static func form(_ letter: String?) -> Form {
+    private static func form(_ letter: String) -> Form {
         switch letter {
         case "b": .bytes
         case "j": .jsonb
-        case "a": .list
-        default: .text
+        case "t": .text
+        default: .other
         }
     }
 }

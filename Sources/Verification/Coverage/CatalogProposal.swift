@@ -89,7 +89,7 @@ extension CoverageFinding {
 
     /// Rows of tables, whole values, and types that the catalog takes.
     fileprivate var canBeRotated: Bool {
-        guard kind != .materialisedView, hasRotatableType else { return false }
+        guard kind == .table || kind == .partitionedTable, hasRotatableType else { return false }
         return reason == .envelopes || reason == .name
     }
 
@@ -103,6 +103,7 @@ extension CoverageFinding {
         switch reason {
         case .notLookedAt: "could not be looked at"
         case .embedded: "envelopes inside larger values, or damaged ones"
+        case .envelopes where !objects.isEmpty: YAMLScalar.comment(objects.joined(separator: ", "))
         case .envelopes, .name:
             kind == .materialisedView
                 ? "a materialised view: rotate the tables it is made of, then REFRESH it"

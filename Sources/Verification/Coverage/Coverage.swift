@@ -1,5 +1,11 @@
 /// What a look outside the catalog found.
 package struct Coverage: Sendable, Hashable {
+    /// Large objects: how many were looked at, and how many there are.
+    package struct LargeObjects: Sendable, Hashable {
+        package let looked: Int
+        package let all: Int
+    }
+
     /// By schema, table and column.
     package let findings: [CoverageFinding]
     /// Tables of other servers, `schema.table`: what they hold is a matter of those servers.
@@ -7,8 +13,17 @@ package struct Coverage: Sendable, Hashable {
     /// How much was looked at.
     package let relations: Int
     package let columns: Int
+    /// What the catalog lists under `ignore:`, in its order.
+    package let ignored: [IgnoredColumn]
+    package var largeObjects: LargeObjects?
+    /// The other databases of the server, which this look did not reach.
+    package var otherDatabases: [String] = []
 
-    package init(findings: [CoverageFinding], foreignTables: [String], relations: Int, columns: Int) {
+    package init(
+        findings: [CoverageFinding], foreignTables: [String], relations: Int, columns: Int,
+        ignored: [IgnoredColumn] = []
+    ) {
+        self.ignored = ignored
         self.findings = findings
         self.foreignTables = foreignTables
         self.relations = relations
@@ -21,7 +36,7 @@ package struct Coverage: Sendable, Hashable {
         var sentences: [String] = []
         var unseen: [(table: String, why: String, columns: [String])] = []
         for finding in findings {
-            guard case .notLookedAt(let why) = finding.reason else {
+            guard case .notLookedAt(let why) = finding.reason, finding.objects.isEmpty else {
                 sentences.append(finding.sentence)
                 continue
             }

@@ -20,6 +20,9 @@ package struct CoverageFinding: Sendable, Hashable {
         case table
         case partitionedTable = "partitioned table"
         case materialisedView = "materialised view"
+        case largeObject = "large object"
+        /// A place in the system catalogs: a default, a view's definition, a function's body, a comment.
+        case systemCatalog = "system catalog"
     }
 
     package let schema: String
@@ -32,6 +35,8 @@ package struct CoverageFinding: Sendable, Hashable {
     package var reason: Reason
     /// Of the sample's envelopes, in order.
     package var keyIDs: [String]
+    /// What holds it, in PostgreSQL's own words, where that is no column of a table: `view public.v`.
+    package var objects: [String] = []
     /// The catalog has the table with other columns.
     package var isTableInCatalog = false
 
@@ -59,16 +64,28 @@ package struct CoverageFinding: Sendable, Hashable {
     /// One sentence for a verdict.
     package var sentence: String {
         let keys = keyIDs.isEmpty ? "" : " under \(keyIDs.joined(separator: ", "))"
+        if !objects.isEmpty { return sentenceOfObjects(keys) }
         switch reason {
         case .envelopes:
             return "\(place) holds envelopes\(keys) and is in no catalog."
         case .embedded:
-            return "\(place) holds envelopes inside larger values, or damaged ones, and is in no catalog."
+            let under = keys.isEmpty ? "" : " (\(keys.dropFirst()))"
+            return
+                "\(place) holds envelopes inside larger values, or damaged ones\(under), and is in no catalog."
         case .name:
             return "\(place) is called encrypted and is in no catalog; no envelope was seen in it."
         case .notLookedAt(let why):
             return "\(place) could not be looked at: \(why)."
         }
+    }
+
+    private func sentenceOfObjects(_ keys: String) -> String {
+        let more = objects.count > 5 ? " and \(objects.count - 5) more" : ""
+        let named = objects.prefix(5).joined(separator: ", ") + more
+        if case .notLookedAt(let why) = reason {
+            return "\(named) (\(place)) could not be looked at: \(why)."
+        }
+        return "Envelopes\(keys) are in \(named) (\(place)), which no rotation reaches."
     }
 
     /// A word for programs.

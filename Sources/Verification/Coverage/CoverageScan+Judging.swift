@@ -3,31 +3,35 @@ import Postgres
 
 extension CoverageScan {
     typealias Judgement = (CandidateColumn, CoverageFinding.Reason, [String])
+    private typealias Found = [Int: (CoverageFinding.Reason, [String])]
 
-    /// What speaks of each column of one relation; columns of which nothing speaks are left out.
+    /// What speaks of each column of one relation, as it is by then; columns of which nothing speaks are left out.
     func judge(
         _ columns: [CandidateColumn], _ session: PostgresSession
     ) throws(PostgresError) -> [Judgement] {
-        var judgements: [Judgement] = []
-        for column in columns where !column.mayRead && column.kind != .partitioned {
-            judgements.append(
-                (column, .notLookedAt("the role lacks SELECT on it, or USAGE on its schema"), []))
-        }
-        let readable = columns.filter {
-            $0.mayRead && $0.form != .list && ($0.kind == .storing || $0.kind == .materialised)
-        }
-        var found: [[UInt8]: (CoverageFinding.Reason, [String])] = [:]
-        if !readable.isEmpty {
-            do throws(PostgresError) {
-                found = try sample(readable, session)
-            } catch {
-                if error.breaksConnection { throw error }
-                if error.sqlState == .undefinedTable { return [] }  // dropped meanwhile
-                for column in readable { found[Array(column.name.utf8)] = (.notLookedAt(error.message), []) }
+        guard let first = columns.first else { return [] }
+        var current = columns
+        var found: Found = [:]
+        let isStored = first.kind == .storing || first.kind == .materialised
+        if isStored, columns.contains(where: \.mayRead) {
+            let relation = HeldRelation(first.relation, session)
+            let look = try relation.look(columns) { columns, blocks throws(PostgresError) in
+                try sample(columns, blocks, session)
+            }
+            switch look {
+            case .gone: return []
+            case .done(let values, let columns): (found, current) = (values, columns)
+            case .failed(let error, let columns):
+                current = columns
+                found = try oneByOne(columns, error, session)
             }
         }
-        for column in columns where column.mayRead || column.kind == .partitioned {
-            if let (reason, keyIDs) = found[Array(column.name.utf8)] {
+        var judgements: [Judgement] = []
+        for column in current {
+            if !column.mayRead && column.kind != .partitioned {
+                judgements.append(
+                    (column, .notLookedAt("the role lacks SELECT on it, or USAGE on its schema"), []))
+            } else if let (reason, keyIDs) = found[column.number] {
                 judgements.append((column, reason, keyIDs))
             } else if column.isNamedEncrypted {
                 judgements.append((column, .name, []))
@@ -36,37 +40,63 @@ extension CoverageScan {
         return judgements
     }
 
-    /// By the columns' names in bytes, see `ExactName`; columns without envelopes are left out.
+    /// A value that cannot be written out hides no other column.
+    private func oneByOne(
+        _ columns: [CandidateColumn], _ error: PostgresError, _ session: PostgresSession
+    ) throws(PostgresError) -> Found {
+        let readable = columns.filter(\.mayRead)
+        var found: Found = [:]
+        for column in readable {
+            if readable.count == 1 || error.sqlState == .lockNotAvailable {
+                found[column.number] = (.notLookedAt(error.message), [])
+                continue
+            }
+            let relation = HeldRelation(column.relation, session)
+            let look = try relation.look([column]) { columns, blocks throws(PostgresError) in
+                try sample(columns, blocks, session)
+            }
+            switch look {
+            case .gone: return [:]
+            case .done(let values, _): found.merge(values) { $1 }
+            case .failed(let error, _): found[column.number] = (.notLookedAt(error.message), [])
+            }
+        }
+        return found
+    }
+
+    /// By the columns' numbers; columns without envelopes are left out.
     private func sample(
-        _ columns: [CandidateColumn], _ session: PostgresSession
-    ) throws(PostgresError) -> [[UInt8]: (CoverageFinding.Reason, [String])] {
-        guard let first = columns.first else { return [:] }
-        var relation = QueryParameters()
-        relation.append(oid: first.relation)
-        let blocks = try session.query(SampleStatements.blockCount, relation).integer(0, 0) ?? 0
+        _ columns: [CandidateColumn], _ blocks: Int, _ session: PostgresSession
+    ) throws(PostgresError) -> Found {
         let statements = SampleStatements(columns, blocks: blocks, seed: seed)
         let counts = try session.query(statements.traces)
-        var found: [[UInt8]: (CoverageFinding.Reason, [String])] = [:]
+        var found: Found = [:]
         let traces = SampleStatements.Trace.allCases
         for (index, column) in columns.enumerated() {
             var keyIDs: Set<String> = []
+            var isWhole = false
             var isEmbedded = false
             for (offset, trace) in traces.enumerated()
-            where counts.integer(0, index * traces.count + offset) ?? 0 > 0 {
+            where try counts.number(0, index * traces.count + offset) > 0 {
                 let values = try session.query(statements.values(of: column, with: trace))
                 for row in 0..<values.rowCount {
                     guard let value = values.bytes(row, 0) else { continue }
                     switch EnvelopeTrace(of: value) {
-                    case .envelope(let keyID): keyIDs.insert(keyID)
-                    case .embedded: isEmbedded = true
-                    case .none: break
+                    case .envelope(let keyID):
+                        isWhole = true
+                        keyIDs.insert(keyID)
+                    case .embedded(let labels):
+                        isEmbedded = true
+                        keyIDs.formUnion(labels)
+                    // The server has found the letters behind the part that came here.
+                    case .none: isEmbedded = isEmbedded || trace == .large
                     }
                 }
             }
-            if !keyIDs.isEmpty {
-                found[Array(column.name.utf8)] = (.envelopes, keyIDs.sorted())
+            if isWhole {
+                found[column.number] = (.envelopes, keyIDs.sorted())
             } else if isEmbedded {
-                found[Array(column.name.utf8)] = (.embedded, [])
+                found[column.number] = (.embedded, keyIDs.sorted())
             }
         }
         return found
@@ -86,11 +116,5 @@ extension CoverageScan {
             schema: namingRoot ? column.rootSchema : column.schema,
             table: namingRoot ? column.rootTable : column.table, column: column.name, type: column.type,
             kind: kind, reason: reason, keyIDs: keyIDs)
-    }
-
-    static func merged(_ left: CoverageFinding, _ right: CoverageFinding) -> CoverageFinding {
-        var merged = left.rank <= right.rank ? left : right
-        merged.keyIDs = Set(left.keyIDs + right.keyIDs).sorted()
-        return merged
     }
 }

@@ -1,16 +1,20 @@
 package import Catalog
 package import Postgres
 
-/// Looks for encrypted columns that are in no catalog: by content and by name, in every schema.
+/// Looks for encrypted columns that are in no catalog, by content and by name, in every schema; and for envelopes in
+/// the other places that a database has for text.
 ///
 /// Each relation is read in a transaction of its own, so that none is held open for long, by one statement and
 /// one more for each column with a trace. The verdict's census is the proof for the catalog's columns; this is
 /// a search outside of them, and what it does not find need not be absent.
 package struct CoverageScan: Sendable {
     private let covered: Set<Covered>
-    private let ignored: Set<ExactName>
+    private let ignored: [QualifiedColumn]
     private let cataloged: Set<UInt32>
     let seed: UInt16
+
+    /// A column that is made meanwhile is looked at too, as long as that comes to an end.
+    private static let rounds = 3
 
     private struct Covered: Hashable {
         let relation: UInt32
@@ -23,11 +27,16 @@ package struct CoverageScan: Sendable {
         }
     }
 
-    /// No statement reads more than some megabytes; one that takes this long waits for something.
+    /// No statement reads more than some megabytes; one that takes this long waits for something. PostgreSQL names
+    /// objects with their schema where that is not in the path.
     private static let settings = """
-        SELECT set_config('row_security', 'off', false), set_config('statement_timeout', '30s', false), \
-        set_config('lock_timeout', '5s', false), set_config('default_transaction_read_only', 'on', false), \
-        set_config('max_parallel_workers_per_gather', '0', false)
+        SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
+            pg_catalog.set_config('row_security', 'off', false),
+            pg_catalog.set_config('statement_timeout', '30s', false),
+            pg_catalog.set_config('lock_timeout', '5s', false),
+            pg_catalog.set_config('default_transaction_read_only', 'on', false),
+            pg_catalog.set_config('default_transaction_isolation', 'read committed', false),
+            pg_catalog.set_config('max_parallel_workers_per_gather', '0', false)
         """
 
     /// - Parameter tables: the catalog's; their partitions and children are covered with them.
@@ -47,7 +56,7 @@ package struct CoverageScan: Sendable {
         }
         self.covered = covered
         self.cataloged = cataloged
-        self.ignored = Set(ignored.map { ExactName($0) })
+        self.ignored = ignored
         self.seed = seed
     }
 
@@ -55,50 +64,55 @@ package struct CoverageScan: Sendable {
     /// - Throws: where the connection breaks. What cannot be read is a finding.
     package func run(_ session: PostgresSession) throws(PostgresError) -> Coverage {
         try session.query(Self.settings)
-        let all = try CandidateColumn.all(session)
-        let rootsInPart = Set(all.filter { cataloged.contains($0.relation) }.map(\.rootOID))
-        var findings: [ExactName: CoverageFinding] = [:]
-        var foreign: [String] = []
-        var relations = 0
-        var columns = 0
-        for (_, group) in Self.byRelation(all) {
-            guard let first = group.first else { continue }
-            if first.kind == .foreign {
-                foreign.append(CatalogName.dotted([first.schema, first.table]))
-                continue
-            }
-            let open = group.filter { !isSettled($0, rootsInPart: rootsInPart) }
-            if open.isEmpty { continue }
-            let labels = try judge(open, session)
-            relations += 1
-            columns += open.count
-            for (column, reason, keyIDs) in labels {
-                // A table of which single partitions are in the catalog cannot be added as a whole.
-                let isRootInCatalog = cataloged.contains(column.rootOID)
-                var finding = Self.finding(
-                    column, reason, keyIDs,
-                    namingRoot: isRootInCatalog || !rootsInPart.contains(column.rootOID))
-                finding.isTableInCatalog = isRootInCatalog || cataloged.contains(column.relation)
-                let name = ExactName(finding.qualifiedColumn)
-                findings[name] = findings[name].map { Self.merged($0, finding) } ?? finding
+        var tally = CoverageTally(ignored: ignored)
+        var seen: Set<CandidateColumn.Identity> = []
+        for round in 1...Self.rounds {
+            let all = try CandidateColumn.all(session)
+            let fresh = all.filter { !seen.contains($0.identity) }
+            if fresh.isEmpty { break }
+            seen.formUnion(fresh.map(\.identity))
+            let rootsInPart = Set(all.filter { cataloged.contains($0.relation) }.map(\.rootOID))
+            for columns in Self.byRelation(fresh) {
+                try look(columns, rootsInPart, &tally, isAgain: round > 1, session)
             }
         }
-        return Coverage(
-            findings: findings.values.sorted {
-                ($0.schema, $0.table, $0.column) < ($1.schema, $1.table, $1.column)
-            },
-            foreignTables: foreign.sorted(), relations: relations, columns: columns)
+        try LargeObjectSearch(seed: seed).run(session, &tally)
+        try SystemCatalogSearch().run(session, &tally)
+        return tally.coverage(otherDatabases: try OtherDatabases.names(session))
     }
 
-    private static func byRelation(_ columns: [CandidateColumn]) -> [(UInt32, [CandidateColumn])] {
-        Dictionary(grouping: columns, by: \.relation).sorted { $0.key < $1.key }
+    private func look(
+        _ group: [CandidateColumn], _ rootsInPart: Set<UInt32>, _ tally: inout CoverageTally, isAgain: Bool,
+        _ session: PostgresSession
+    ) throws(PostgresError) {
+        guard let first = group.first else { return }
+        if first.kind == .foreign {
+            tally.foreignTables.insert(CatalogName.dotted([first.schema, first.table]))
+            return
+        }
+        let open = group.filter { !isSettled($0, rootsInPart: rootsInPart) }
+        if open.isEmpty { return }
+        let judgements = try judge(open, session)
+        tally.relations += isAgain ? 0 : 1
+        tally.columns += open.count
+        for (column, reason, keyIDs) in judgements where !isSettled(column, rootsInPart: rootsInPart) {
+            // A table of which single partitions are in the catalog cannot be added as a whole.
+            let isRootInCatalog = cataloged.contains(column.rootOID)
+            var finding = Self.finding(
+                column, reason, keyIDs,
+                namingRoot: isRootInCatalog || !rootsInPart.contains(column.rootOID))
+            finding.isTableInCatalog = isRootInCatalog || cataloged.contains(column.relation)
+            tally.add(finding, in: column)
+        }
     }
 
-    /// In the catalog, or none of ours. A partition goes by its own name or by its root's.
+    private static func byRelation(_ columns: [CandidateColumn]) -> [[CandidateColumn]] {
+        Dictionary(grouping: columns, by: \.relation).sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// In the catalog, or without rows of its own.
     private func isSettled(_ column: CandidateColumn, rootsInPart: Set<UInt32>) -> Bool {
         if covered.contains(Covered(column.relation, column.name)) { return true }
-        let names = [(column.schema, column.table), (column.rootSchema, column.rootTable)]
-        if names.contains(where: { ignored.contains(ExactName($0.0, $0.1, column.name)) }) { return true }
         guard column.kind == .partitioned else { return false }
         // It stores nothing: its partitions speak for themselves. A root without any has its name alone.
         return column.rootOID != column.relation || rootsInPart.contains(column.relation)

@@ -8,6 +8,10 @@ struct ExactName: Hashable {
         parts = [schema, table, column].map { StoredName($0) }
     }
 
+    func isColumn(of schema: String, _ table: String) -> Bool {
+        parts.prefix(2).elementsEqual([schema, table].map { StoredName($0) })
+    }
+
     init(_ column: QualifiedColumn) {
         self.init(column.schema, column.table, column.column)
     }

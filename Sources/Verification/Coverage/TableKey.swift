@@ -33,11 +33,12 @@ package struct TableKey: Sendable, Hashable {
                     WHERE NOT b.attnotnull)
             ORDER BY i.indisprimary DESC, i.indnkeyatts, i.indexrelid, key.position
             """, parameters)
-        guard let index = result.oid(0, 0) else { return nil }
+        guard result.rowCount > 0 else { return nil }
+        let index = try result.objectID(0, 0)
         var columns: [String] = []
-        for row in 0..<result.rowCount where result.oid(row, 0) == index {
-            if let column = result.string(row, 2) { columns.append(column) }
+        for row in 0..<result.rowCount where try result.objectID(row, 0) == index {
+            columns.append(try result.text(row, 2))
         }
-        return TableKey(columns: columns, isPrimary: result.bool(0, 1) == true)
+        return TableKey(columns: columns, isPrimary: try result.flag(0, 1))
     }
 }

@@ -24,29 +24,54 @@ package struct FenceBuilder: Sendable {
         package let isTakenBack: Bool
     }
 
-    private let tables: [EncryptedTable]
+    /// Ids to refuse that no key, no fence and no value has: most likely misspelt, and the key that was meant would
+    /// stay open.
+    package struct Unknown: Error, Sendable {
+        package let keyIDs: [String]
+    }
+
+    /// What stood at the end was not what was to stand: each is a sentence for people.
+    package struct Unsettled: Error, Sendable {
+        package let reasons: [String]
+    }
+
+    private let entries: [CatalogEntry]
     private let target: String
     private let retired: [String]
+    private let unknown: [String]
     private let lock: FenceLock
     private let connection: PostgresConnection
     private let watcher: PostgresConnection
+    private let settings: ConnectionSettings
+    private let waiting: @Sendable (String) -> Void
 
-    /// - Parameter settings: `answerTimeout` has to leave a validation its time.
+    /// - Parameters:
+    ///   - entries: the catalog. What it leads to is looked up again after each step: a partition may be attached
+    ///     meanwhile.
+    ///   - selection: nil to drop.
+    ///   - acceptsUnknownIDs: ids that nothing knows are refused like others.
+    ///   - settings: `answerTimeout` has to leave a validation its time.
     package init(
-        _ tables: [EncryptedTable], target: String, retired: [String], lock: FenceLock,
-        connecting settings: ConnectionSettings
+        _ entries: [CatalogEntry], _ selection: FenceSelection?, acceptsUnknownIDs: Bool = false,
+        lock: FenceLock, connecting settings: ConnectionSettings,
+        waiting: @escaping @Sendable (String) -> Void
     ) {
-        self.tables = tables
-        self.target = target
-        self.retired = retired
+        self.settings = settings
+        self.waiting = waiting
+        self.entries = entries
+        target = selection?.target ?? ""
+        retired = selection?.refused ?? []
+        unknown = acceptsUnknownIDs ? [] : selection?.unknown ?? []
         self.lock = lock
         connection = PostgresConnection(settings)
         watcher = PostgresConnection(settings)
     }
 
-    /// - Throws: `Remaining` where old or failed records are in the way.
+    /// - Throws: `Remaining` where old or failed records are in the way, `Unknown`, `Unsettled`.
     package func add(_ report: (Event) -> Void) async throws {
-        try await requireNoOldRecords(takenBack: false)
+        let tables = try await resolve()
+        try await requireNoOldRecords(tables, takenBack: false)
+        if !unknown.isEmpty { throw Unknown(keyIDs: unknown) }
         var added: [FenceStatements] = []
         do {
             for table in tables {
@@ -60,25 +85,27 @@ package struct FenceBuilder: Sendable {
                     report(.added(table: table.name, columns: columns))
                 }
             }
-            try await requireNoOldRecords(takenBack: !added.isEmpty)
-            for table in tables { try await validate(table, report) }
+            let fenced = try await resolve()
+            try await requireNoOldRecords(fenced, takenBack: !added.isEmpty)
+            for table in fenced { try await validate(table, report) }
         } catch {
             // Half a fence would refuse the application's updates of the very rows that are to be rotated.
             for statements in added { await takeBack(statements, report) }
             throw error
         }
-        for table in tables {
+        for table in try await resolve() {
             let statements = try await statements(table)
-            let names = statements.superseded.map(\.name)
+            let names = Set(statements.superseded.map(\.name)).sorted()
             if names.isEmpty { continue }
             try await run(statements.dropSuperseded, table, report)
             report(.superseded(table: table.name, constraints: names))
         }
+        try await requireStanding(on: tables)
     }
 
     /// The form that refuses nobody; old records may be there.
     package func addLogOnly(_ report: (Event) -> Void) async throws {
-        for table in tables {
+        for table in try await resolve() {
             try await run(try await statements(table).addLogOnly, table, report)
             report(.added(table: table.name, columns: table.columns.map(\.name)))
         }
@@ -87,7 +114,7 @@ package struct FenceBuilder: Sendable {
     /// - Returns: how many statements that took, by table.
     package func drop(_ report: (Event) -> Void) async throws -> [(table: String, dropped: Int)] {
         var dropped: [(table: String, dropped: Int)] = []
-        for table in tables {
+        for table in try await resolve() {
             let inspection = try await connection.perform { try FenceInspection(table, session: $0) }
             let statements = FenceStatements.drop(inspection)
             if !statements.isEmpty { try await run(statements, table, report) }
@@ -97,6 +124,29 @@ package struct FenceBuilder: Sendable {
     }
 
     // MARK: Steps
+
+    /// What the catalog leads to now.
+    private func resolve() async throws -> [EncryptedTable] {
+        let entries = entries
+        let found = try await connection.perform { try Introspection.resolve(entries, session: $0) }
+        let refusals = found.problems.filter { $0.severity == .refuse }
+        guard refusals.isEmpty else { throw Unsettled(reasons: refusals.map(\.description)) }
+        return found.tables
+    }
+
+    /// The exit code comes from what stands now, not from what was done.
+    private func requireStanding(on first: [EncryptedTable]) async throws {
+        let tables = try await resolve()
+        var reasons: [String] = []
+        for (before, now) in zip(first, tables) where before.oid != now.oid {
+            reasons.append("\(now.name) is another table than at the start")
+        }
+        let retired = retired
+        reasons += try await connection.perform { session in
+            try tables.flatMap { try FenceInspection($0, session: session).gaps(in: retired) }
+        }
+        if !reasons.isEmpty { throw Unsettled(reasons: reasons) }
+    }
 
     private func statements(_ table: EncryptedTable) async throws -> FenceStatements {
         try await connection.perform { session in
@@ -135,20 +185,35 @@ package struct FenceBuilder: Sendable {
                 for statement in statements { try session.query(statement) }
             }
         } catch let error as PostgresError where error.sqlState == .checkViolation {
-            try await requireNoOldRecords(takenBack: true)
+            try await requireNoOldRecords(try await resolve(), takenBack: true)
             throw error
         }
         report(.validated(table: table.name, seconds: (ContinuousClock.now - start) / .seconds(1)))
     }
 
     /// Whatever carries a retired id, or is no envelope, so that nobody can say what it is under.
-    private func requireNoOldRecords(takenBack: Bool) async throws {
-        let taker = CensusTaker(tables, keyIDs: [target] + retired)
-        let census = try await connection.perform { try taker.take($0) }
-        let remaining = census.sortedGroups().filter { entry in
+    private func requireNoOldRecords(_ tables: [EncryptedTable], takenBack: Bool) async throws {
+        let hold = SnapshotHold(of: tables, settings, waiting: waiting)
+        let census = try await hold.census(keyIDs: [target] + retired)
+        let remaining = census.finding.sortedGroups().filter { entry in
             entry.records > 0 && entry.group.label.keyID.map(retired.contains) ?? true
         }
+        if let pending = census.pending.first { throw SnapshotHoldError.pending(pending) }
         if !remaining.isEmpty { throw Remaining(groups: remaining, isTakenBack: takenBack) }
+    }
+}
+
+extension FenceInspection {
+    /// Where values under one of these ids could get in, each as a sentence.
+    func gaps(in retired: [String]) -> [String] {
+        table.columns.flatMap { column in
+            relations.compactMap { relation in
+                let open = Set(retired).subtracting(refusedKeyIDs(column, on: relation.oid)).sorted()
+                if open.isEmpty { return nil }
+                return
+                    "\(relation.sqlName).\(SQLIdentifier.quoted(column.name)) does not refuse values under \(open.joined(separator: ", "))"
+            }
+        }
     }
 }
 

@@ -8,9 +8,10 @@ package import Catalog
 /// expressions, which take any text. That needs no helper function, which would have an owner of its own, could
 /// be replaced behind the constraint's back, and would have to be dumped before the table.
 ///
-/// 1. What *begins* with the canonical prefix of the target passes. That is what nearly every write is.
-/// 2. What holds neither a retired id between quotes nor a `\u00` cannot name one: an id has no other escape.
-/// 3. Else every *member* `"key_id": "<retired>"`, escaped or not, becomes a mark; what is left of strings and
+/// 1. What holds neither a retired id between quotes nor a `\u00` cannot name one: an id has no other escape. That
+///    is what nearly every write is. No beginning of a value is trusted: a second `key_id` may follow it, and
+///    readers differ in which of two they take.
+/// 2. Else every *member* `"key_id": "<retired>"`, escaped or not, becomes a mark; what is left of strings and
 ///    everything between brackets goes. In what remains the value is refused if a mark stands directly inside
 ///    of the outermost object. 128 levels are what an envelope may nest; a deeper value is none.
 ///
@@ -19,20 +20,20 @@ package import Catalog
 package struct FenceExpression: Sendable {
     package let sql: String
 
-    /// A value above this that gets to step 3 is refused: taking it apart could pass the server's limit of a
+    /// A value above this that gets to step 2 is refused: taking it apart could pass the server's limit of a
     /// gigabyte, which would be an error.
     package static let longestParsedValue = 16_777_216
 
     /// - Parameters:
     ///   - column: the column in SQL, quoted; `NEW."column"` in a trigger.
     ///   - retired: key ids, at least one, not the target's.
-    package init(of column: String, _ type: ColumnType, target: String, retired: [String]) {
+    package init(of column: String, _ type: ColumnType, retired: [String]) {
         sql =
             switch type {
             case .jsonb: Self.members(column, retired)
-            case .bytea: FenceValue(bytes: column).expression(target, retired)
-            case .text, .varchar: FenceValue(text: "(\(column) COLLATE \"C\")").expression(target, retired)
-            case .json: FenceValue(text: "(\(column)::text COLLATE \"C\")").expression(target, retired)
+            case .bytea: FenceValue(bytes: column).expression(retired)
+            case .text, .varchar: FenceValue(text: "(\(column) COLLATE \"C\")").expression(retired)
+            case .json: FenceValue(text: "(\(column)::text COLLATE \"C\")").expression(retired)
             }
     }
 
@@ -45,7 +46,7 @@ package struct FenceExpression: Sendable {
 
 /// A value that has to be taken apart, as the text that regular expressions see.
 private struct FenceValue {
-    /// What prefix and ids are compared with.
+    /// What ids are searched in.
     let stored: String
     /// A constant of the stored type.
     let constant: (String) -> String
@@ -75,8 +76,7 @@ private struct FenceValue {
         string = #""(?:[^"\\]|\\{2}(?:\\{2}|[^\\])|\\[0-7])*""#
     }
 
-    func expression(_ target: String, _ retired: [String]) -> String {
-        let prefix = "{\"version\":1,\"alg\":\"AES-256-GCM\",\"key_id\":\"\(target)\","
+    func expression(_ retired: [String]) -> String {
         let absent = (retired.map { "\"\($0)\"" } + [#"\u00"#])
             .map { "position(\(constant($0)) in \(stored)) = 0" }.joined(separator: " AND ")
         let marked =
@@ -86,8 +86,7 @@ private struct FenceValue {
         let markAtFirstLevel =
             "('^[{]' || pg_catalog.repeat('(?:~|[[{]', 127) || pg_catalog.repeat('[]}])*', 127) || '~')"
         return """
-            CASE WHEN substring(\(stored) from 1 for \(prefix.utf8.count)) = \(constant(prefix)) THEN true \
-            WHEN \(absent) THEN true \
+            CASE WHEN \(absent) THEN true \
             WHEN pg_catalog.octet_length(\(stored)) > \(FenceExpression.longestParsedValue) THEN false \
             ELSE \(brackets) !~ \(markAtFirstLevel) END
             """

@@ -10,8 +10,12 @@ package struct FenceInspection: Sendable {
         package let isValidated: Bool
         /// Made on this relation itself, not only inherited.
         package let isLocal: Bool
-        /// The expression over the column, as the server shows it.
-        let expression: String
+        /// The ids that the stored expression refuses in every spelling. Empty where there is a defect.
+        package let refused: [String]
+        /// The ids that it refuses as this tool writes them, even where there is a defect.
+        package let denied: [String]
+        /// Why it counts for nothing.
+        package let defect: FenceDefect?
         /// nil where the comment is missing or changed; children carry none of their own.
         package let mark: FenceMark?
     }
@@ -30,8 +34,10 @@ package struct FenceInspection: Sendable {
     package var sqlName: String { quotedSchema + "." + quotedName }
     package let fences: [Fence]
     package let triggers: [Trigger]
+    /// Names of constraints anywhere in the tree that a new fence cannot have.
+    let takenNames: Set<String>
 
-    package init(_ table: EncryptedTable, session: PostgresSession) throws(PostgresError) {
+    package init(_ table: EncryptedTable, session: PostgresSession) throws {
         self.table = table
         var relations = BinaryArray(of: .oid)
         for oid in Set(table.leaves.map(\.oid) + [table.oid]).sorted() {
@@ -40,50 +46,59 @@ package struct FenceInspection: Sendable {
         var parameters = QueryParameters()
         parameters.append(array: &relations)
         (quotedSchema, quotedName) = try Self.name(table, session)
-        fences = try Self.fences(parameters, session)
+        takenNames = try Self.takenNames(table, session)
+        fences = try Self.fences(table, parameters, session)
         triggers = try Self.triggers(parameters, session)
     }
 
-    /// Whether every value of every column is behind a validated fence, on each relation that stores rows.
-    /// - Parameter retired: ids that each fence has to refuse.
+    /// Whether every value of every column is behind validated fences that refuse all of these ids. Where no id is
+    /// known, nothing is fenced: some fence may refuse some other id.
     package static func isFenced(
         _ table: EncryptedTable, session: PostgresSession, retired: [String] = []
     ) throws -> Bool {
-        let inspection = try FenceInspection(table, session: session)
-        for column in table.columns {
-            for leaf in table.leaves {
-                let standing = inspection.fences.filter {
-                    $0.relation == leaf.oid && StoredName($0.column) == StoredName(column.name)
-                        && $0.isValidated
-                }
-                if standing.isEmpty { return false }
-                for keyID in retired {
-                    let denied = try standing.contains { fence in
-                        try fence.denies(keyID, column.type, session)
-                    }
-                    if !denied { return false }
-                }
-            }
-        }
-        return true
+        if retired.isEmpty { return false }
+        return try FenceProof.refusedKeyIDs(in: [table], session).isSuperset(of: retired)
     }
 
-    /// The fences of a column on the table itself.
+    /// The ids that validated fences of the column refuse on this relation.
+    func refusedKeyIDs(_ column: EncryptedColumn, on relation: UInt32) -> Set<String> {
+        fences.filter {
+            $0.relation == relation && $0.isValidated && StoredName($0.column) == StoredName(column.name)
+        }.reduce(into: []) { $0.formUnion($1.refused) }
+    }
+
+    /// The table itself, which hands its constraints down to what is made below it later, and all that stores rows.
+    var relations: [(oid: UInt32, sqlName: String)] {
+        [(table.oid, sqlName)]
+            + table.leaves.filter { $0.oid != table.oid }.map { ($0.oid, $0.sqlName) }
+    }
+
+    /// Constraints of the catalog's columns that count for nothing, wherever they stand.
+    package var defective: [Fence] {
+        let columns = Set(table.columns.map { StoredName($0.name) })
+        return fences.filter { $0.defect != nil && columns.contains(StoredName($0.column)) }
+    }
+
+    /// The fences of a column on the table itself, without those that count for nothing.
     package func fences(on column: EncryptedColumn) -> [Fence] {
-        fences.filter { $0.relation == table.oid && StoredName($0.column) == StoredName(column.name) }
+        fences.filter {
+            $0.relation == table.oid && $0.defect == nil && StoredName($0.column) == StoredName(column.name)
+        }
     }
 
     /// Relations that store rows and lack the fence, by their quoted names.
     package func leavesWithout(_ fence: Fence) -> [String] {
         table.leaves.filter { leaf in
-            !fences.contains { $0.relation == leaf.oid && $0.name == fence.name }
+            !fences.contains { $0.relation == leaf.oid && $0.name == fence.name && $0.defect == nil }
         }.map(\.sqlName)
     }
 
     /// The constraint of each relation that stores rows has a state of its own.
     package func isValidatedBelow(_ fence: Fence) -> Bool {
         table.leaves.allSatisfy { leaf in
-            fences.contains { $0.relation == leaf.oid && $0.name == fence.name && $0.isValidated }
+            fences.contains {
+                $0.relation == leaf.oid && $0.name == fence.name && $0.isValidated && $0.defect == nil
+            }
         }
     }
 
@@ -103,13 +118,37 @@ package struct FenceInspection: Sendable {
         return (SQLIdentifier.quoted(schema), SQLIdentifier.quoted(name))
     }
 
-    /// The column is the one that the constraint looks at, whatever it is called by now.
-    private static func fences(
-        _ parameters: QueryParameters, _ session: PostgresSession
-    ) throws(PostgresError) -> [Fence] {
+    private static func takenNames(
+        _ table: EncryptedTable, _ session: PostgresSession
+    ) throws(PostgresError) -> Set<String> {
+        var parameters = QueryParameters()
+        parameters.append(oid: table.oid)
         let result = try session.query(
             """
-            SELECT c.conrelid, c.conname, a.attname, c.convalidated, c.conislocal,
+            WITH RECURSIVE tree (oid) AS (
+                SELECT $1 UNION SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid
+            )
+            SELECT DISTINCT c.conname FROM tree JOIN pg_catalog.pg_constraint c ON c.conrelid = tree.oid
+            WHERE pg_catalog.starts_with(c.conname::text, '\(FenceName.constraintPrefix)')
+            """, parameters)
+        var names: Set<String> = []
+        for row in 0..<result.rowCount { names.insert(try result.text(row, 0)) }
+        return names
+    }
+
+    /// The column is the one that the constraint looks at, whatever it is called by now.
+    private static func fences(
+        _ table: EncryptedTable, _ parameters: QueryParameters, _ session: PostgresSession
+    ) throws -> [Fence] {
+        let isEnforced = session.serverVersion >= 180_000 ? "c.conenforced" : "true"
+        let result = try session.query(
+            """
+            SELECT c.conrelid, c.conname, a.attname, c.convalidated, c.conislocal, c.connoinherit, \(isEnforced),
+                pg_catalog.cardinality(c.conkey) = 1 AND NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objid = c.oid
+                        AND NOT (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                            AND d.refobjid = c.conrelid)),
                 pg_catalog.pg_get_expr(c.conbin, c.conrelid),
                 pg_catalog.obj_description(c.oid, 'pg_constraint')
             FROM pg_catalog.pg_constraint c
@@ -118,18 +157,54 @@ package struct FenceInspection: Sendable {
                 AND pg_catalog.starts_with(c.conname::text, '\(FenceName.constraintPrefix)')
             ORDER BY c.conrelid, a.attname, c.conname
             """, parameters)
+        // Partitions hold the same expressions.
+        var known: [FenceDefinition: FenceDefinition.Finding] = [:]
         var fences: [Fence] = []
         for row in 0..<result.rowCount {
-            guard let relation = result.oid(row, 0), let name = result.string(row, 1),
-                let column = result.string(row, 2), let expression = result.string(row, 5)
-            else { throw PostgresError(.unexpectedAnswer, "a constraint without a name or an expression") }
+            let name = try result.text(row, 1)
+            let column = try result.text(row, 2)
+            var finding = FenceDefinition.Finding()
+            // What uses somebody's own functions is not asked at all: the planner may call them.
+            let ownType = table.columns.first { StoredName($0.name) == StoredName(column) }?.type
+            if let ownType, try result.flag(row, 7) {
+                let definition = FenceDefinition(
+                    column: column, type: ownType, expression: try result.text(row, 8))
+                finding = try known[definition] ?? examine(definition, name, session)
+                known[definition] = finding
+            }
+            let defect: FenceDefect? =
+                if try !result.flag(row, 6) {
+                    .notEnforced
+                } else if try result.flag(row, 5) {
+                    .notInherited
+                } else if finding.refused.isEmpty {
+                    .otherDefinition(letIn: finding.letIn)
+                } else {
+                    nil
+                }
             fences.append(
                 Fence(
-                    relation: relation, name: name, column: column,
-                    isValidated: result.bool(row, 3) ?? false, isLocal: result.bool(row, 4) ?? false,
-                    expression: expression, mark: FenceMark(comment: result.string(row, 6))))
+                    relation: try result.objectID(row, 0), name: name, column: column,
+                    isValidated: try result.flag(row, 3), isLocal: try result.flag(row, 4),
+                    refused: defect == nil ? finding.refused : [],
+                    denied: defect == .notEnforced ? [] : finding.denied,
+                    defect: defect, mark: FenceMark(comment: result.string(row, 9))))
         }
         return fences
+    }
+
+    private static func examine(
+        _ definition: FenceDefinition, _ name: String, _ session: PostgresSession
+    ) throws -> FenceDefinition.Finding {
+        do {
+            return try definition.examine(session)
+        } catch let error as PostgresError where error.sqlState?.needsOperator == false {
+            throw PostgresError(
+                .server,
+                "the definition of constraint \(name) cannot be examined (\(error)); it is not one that "
+                    + "`fence add` writes: drop it",
+                sqlState: error.sqlState)
+        }
     }
 
     /// Partitions have their trigger from the root; it goes with the root's.

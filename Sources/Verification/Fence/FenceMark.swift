@@ -33,9 +33,18 @@ package enum FenceName {
     package static let constraintPrefix = "reencrypt_fence_retired_key_see_runbook_"
     package static let triggerPrefix = "reencrypt_fence_log_retired_key_"
 
-    /// One name for each column and mark, so that a new fence can stand beside the one it replaces.
-    static func constraint(column: String, _ mark: FenceMark) -> String {
-        constraintPrefix + digest(of: column + "\u{0}" + mark.comment)
+    /// One name for each column and mark, so that a new fence can stand beside the one it replaces. Where somebody
+    /// has the name already (a column that was renamed under its fence, a constraint that is no fence any more),
+    /// another one.
+    static func constraint(column: String, _ mark: FenceMark, besides taken: Set<String> = []) -> String {
+        let text = column + "\u{0}" + mark.comment
+        var name = constraintPrefix + digest(of: text)
+        var number = 1
+        while taken.contains(name) {
+            number += 1
+            name = constraintPrefix + digest(of: text + "\u{0}\(number)")
+        }
+        return name
     }
 
     /// Trigger and function. They carry no mark: the function is replaced where it stands.

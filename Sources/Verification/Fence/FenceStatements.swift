@@ -18,18 +18,21 @@ package struct FenceStatements: Sendable {
         table.columns.filter { standing($0) == nil }
     }
 
-    /// The comment may be lost; the name tells as much.
+    /// By what it refuses, not by its name or comment. A validated one first.
     private func standing(_ column: EncryptedColumn) -> FenceInspection.Fence? {
-        inspection.fences(on: column).first {
-            $0.mark?.retired == mark.retired || $0.name == constraintName(column)
-        }
+        let same = inspection.fences(on: column).filter { $0.refused.sorted() == mark.retired }
+        return same.first { inspection.isValidatedBelow($0) } ?? same.first
     }
 
-    /// Fences of these columns that refuse other ids; dropped once the new ones stand.
+    /// Whatever else of these columns is called a fence: with other ids, or without effect, on the table or on a
+    /// relation below it. Dropped once the new ones stand.
     package var superseded: [FenceInspection.Fence] {
         table.columns.flatMap { column in
             let standing = standing(column)
-            return inspection.fences(on: column).filter { $0.name != standing?.name }
+            return inspection.fences.filter {
+                StoredName($0.column) == StoredName(column.name) && $0.name != standing?.name
+                    && ($0.relation == table.oid || $0.isLocal)
+            }
         }
     }
 
@@ -37,11 +40,10 @@ package struct FenceStatements: Sendable {
     package var add: [String] {
         let constraints = missing.map { column in
             let expression = FenceExpression(
-                of: SQLIdentifier.quoted(column.name), column.type, target: mark.target,
-                retired: mark.retired)
+                of: SQLIdentifier.quoted(column.name), column.type, retired: mark.retired)
             return "ADD CONSTRAINT \(name(column)) CHECK (\(expression.sql)) NOT VALID"
         }
-        let comments = table.columns.filter { standing($0)?.mark == nil }.map { column in
+        let comments = table.columns.filter { standing($0)?.mark?.retired != mark.retired }.map { column in
             "COMMENT ON CONSTRAINT \(name(column)) ON \(inspection.sqlName) IS \(SQLLiteral.text(mark.comment))"
         }
         let alter = "ALTER TABLE \(inspection.sqlName) \(constraints.joined(separator: ", "))"
@@ -53,8 +55,7 @@ package struct FenceStatements: Sendable {
         table.columns.compactMap { column in
             let standing = standing(column)
             if let standing, inspection.isValidatedBelow(standing) { return nil }
-            let name = standing.map { SQLIdentifier.quoted($0.name) } ?? name(column)
-            return "ALTER TABLE \(inspection.sqlName) VALIDATE CONSTRAINT \(name)"
+            return "ALTER TABLE \(inspection.sqlName) VALIDATE CONSTRAINT \(name(column))"
         }
     }
 
@@ -65,17 +66,15 @@ package struct FenceStatements: Sendable {
 
     /// The log-only form.
     package var addLogOnly: [String] {
-        FenceTriggerStatements(inspection).add(target: mark.target, retired: mark.retired)
+        FenceTriggerStatements(inspection).add(retired: mark.retired)
     }
 
     package var dropSuperseded: [String] { drop(superseded) }
 
     private func name(_ column: EncryptedColumn) -> String {
-        SQLIdentifier.quoted(constraintName(column))
-    }
-
-    private func constraintName(_ column: EncryptedColumn) -> String {
-        FenceName.constraint(column: column.name, mark)
+        SQLIdentifier.quoted(
+            standing(column)?.name
+                ?? FenceName.constraint(column: column.name, mark, besides: inspection.takenNames))
     }
 
     // MARK: Dropping
@@ -92,17 +91,18 @@ package struct FenceStatements: Sendable {
     /// of its own keeps that, unless it is named.
     private func drop(_ fences: [FenceInspection.Fence]) -> [String] {
         let names = Set(fences.map(\.name))
-        let onRoot = inspection.fences.filter { $0.relation == table.oid && names.contains($0.name) }
-        let onLeaves = inspection.fences.filter {
-            $0.relation != table.oid && $0.isLocal && names.contains($0.name)
+        // A constraint on two columns is found twice.
+        let onRoot = Set(inspection.fences.filter { $0.relation == table.oid }.map(\.name))
+            .intersection(names).sorted()
+        let onLeaves = table.leaves.filter { $0.oid != table.oid }.flatMap { leaf in
+            Set(inspection.fences.filter { $0.relation == leaf.oid && $0.isLocal }.map(\.name))
+                .intersection(names).sorted().map { (leaf, $0) }
         }
-        return onRoot.map { fence in
-            "ALTER TABLE \(inspection.sqlName) DROP CONSTRAINT \(SQLIdentifier.quoted(fence.name))"
+        return onRoot.map { name in
+            "ALTER TABLE \(inspection.sqlName) DROP CONSTRAINT \(SQLIdentifier.quoted(name))"
         }
-            + onLeaves.compactMap { fence in
-                guard let leaf = table.leaves.first(where: { $0.oid == fence.relation }) else { return nil }
-                return
-                    "ALTER TABLE \(leaf.sqlName) DROP CONSTRAINT IF EXISTS \(SQLIdentifier.quoted(fence.name))"
+            + onLeaves.map { leaf, name in
+                "ALTER TABLE \(leaf.sqlName) DROP CONSTRAINT IF EXISTS \(SQLIdentifier.quoted(name))"
             }
     }
 }

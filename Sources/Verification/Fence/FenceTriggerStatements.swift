@@ -20,14 +20,13 @@ struct FenceTriggerStatements {
             ? table.leaves.map { ($0.oid, $0.sqlName) } : [(table.oid, inspection.sqlName)]
     }
 
-    func add(target: String, retired: [String]) -> [String] {
+    func add(retired: [String]) -> [String] {
         table.columns.flatMap { column in
             let function = functionName(column)
             return [create(function, column)]
                 + targets.flatMap { relation in
                     let expression = FenceExpression(
-                        of: "NEW." + SQLIdentifier.quoted(column.name), column.type, target: target,
-                        retired: retired)
+                        of: "NEW." + SQLIdentifier.quoted(column.name), column.type, retired: retired)
                     let trigger = triggerName(column)
                     return [
                         "DROP TRIGGER IF EXISTS \(trigger) ON \(relation.sqlName)",

@@ -2,14 +2,33 @@
 package struct HeldReport: Decodable, Sendable {
     package struct Database: Decodable, Sendable, Hashable {
         package let name: String
+        /// Nil in reports of version 0.1.0.
+        package let oid: UInt32?
         package let systemIdentifier: String?
         package let timeline: Int?
         package let snapshotLsn: String
         package let snapshotTime: String
     }
 
+    package struct Scope: Decodable, Sendable, Hashable {
+        package struct Ignored: Decodable, Sendable, Hashable {
+            package let schema: String
+            package let table: String
+            package let column: String
+            package let finding: String?
+            package let keyIds: [String]
+        }
+
+        package let tables: [String]
+        package let tablesLeftOut: [String]
+        package let isWholeCatalog: Bool
+        package let depth: String
+        package let ignored: [Ignored]
+    }
+
     package struct Verdict: Decodable, Sendable, Hashable {
         package let result: String
+        package let proven: Bool?
         package let sentence: String
         package let objections: [String]
         package let doesNotProve: [String]
@@ -24,31 +43,15 @@ package struct HeldReport: Decodable, Sendable {
     package let challenge: String?
     package let signature: Signature?
     package let database: Database
+    /// Nil in reports of version 0.1.0, which called a part, and labels, proven.
+    package let scope: Scope?
     package let verdict: Verdict
 
-    package var isProven: Bool { verdict.result == "proven" }
-
-    /// Why it is not a report on this database; nil where it is.
-    ///
-    /// A physical copy has its origin's system identifier; once promoted, it goes on on a timeline of its own.
-    package func mismatch(with live: DatabaseFingerprint) -> String? {
-        guard let held = database.systemIdentifier, let liveIdentifier = live.systemIdentifier,
-            let heldTimeline = database.timeline, let liveTimeline = live.timeline
-        else {
-            return "the system identifier or the timeline is not known of both; the roles need EXECUTE on "
-                + "pg_control_system() and pg_control_checkpoint()"
-        }
-        if held != liveIdentifier {
-            return "the report is about the system \(held), this database is of the system \(liveIdentifier)"
-        }
-        if heldTimeline != liveTimeline {
-            return
-                "the report is about timeline \(heldTimeline), this server is on timeline \(liveTimeline): "
-                + "one is a copy of the other that was promoted"
-        }
-        if !database.name.utf8.elementsEqual(live.name.utf8) {
-            return "the report is about the database \(database.name), this one is \(live.name)"
-        }
-        return nil
+    /// Whether the report is a proof: it says so, and it says of what.
+    package var isProven: Bool {
+        guard let scope, verdict.proven == true,
+            verdict.result == Verification.Verdict.Strength.proven.rawValue
+        else { return false }
+        return scope.isWholeCatalog && scope.depth != Depth.labels.rawValue && verdict.objections.isEmpty
     }
 }

@@ -50,7 +50,10 @@ extension VerificationReport {
         duplicates = Duplicates(
             total: outcome.duplicates.foundTotal, listed: outcome.duplicates.found.map(\.places),
             coveredFraction: outcome.duplicates.coveredFraction)
-        fence = Fence(isComplete: outcome.isFenced, constraints: circumstances.fences)
+        scope = Scope(outcome, ignored: circumstances.coverage?.ignored)
+        fence = Fence(
+            isComplete: outcome.isFenced, refusedKeyIds: outcome.fencedKeyIDs.sorted(),
+            constraints: circumstances.fences)
         openTransactions = outcome.openTransactions.map {
             OpenTransaction(
                 transactionId: $0.transactionID, pid: $0.pid, applicationName: $0.applicationName,
@@ -69,7 +72,7 @@ extension VerificationReport {
                     table: $0.table, column: $0.column, keyId: $0.keyID, records: $0.records, time: $0.time,
                     writers: $0.writers)
             })
-        verdict = Verdict(outcome)
+        verdict = Verdict(outcome, limits: circumstances.coverage?.limits ?? [])
         failuresTotal = outcome.failures.total
         failures = outcome.failures.listed.map {
             Failure(
@@ -97,22 +100,21 @@ extension VerificationReport {
 extension VerificationReport.Database {
     fileprivate init(_ identity: DatabaseIdentity) {
         self.init(
-            name: identity.name, serverVersion: identity.serverVersion,
+            name: identity.name, oid: identity.oid, serverVersion: identity.serverVersion,
             systemIdentifier: identity.systemIdentifier, timeline: identity.timeline,
             isStandby: identity.isStandby, snapshotLsn: identity.lsn, snapshotTime: identity.snapshotTime)
     }
 }
 
 extension VerificationReport.Verdict {
-    fileprivate init(_ outcome: VerificationOutcome) {
+    fileprivate init(_ outcome: VerificationOutcome, limits: [String]) {
         let verdict = outcome.verdict
-        // What a standby shows is behind by nature; that alone makes it an estimate.
-        let isEstimate = outcome.database.isStandby && verdict.objections.count == 1
         let point = VerificationReport.RestorePoint(
             lsn: outcome.database.lsn, time: outcome.database.snapshotTime)
         self.init(
-            result: verdict.isProven ? "proven" : isEstimate ? "estimate" : "not proven",
-            exitCode: verdict.isProven ? 0 : 2, sentence: verdict.sentence, objections: verdict.objections,
-            doesNotProve: Verification.Verdict.limits, earliestRestorePoint: verdict.isProven ? point : nil)
+            result: verdict.strength.rawValue, proven: verdict.isProven, partial: verdict.isPartial,
+            exitCode: verdict.exitCode, sentence: verdict.sentence, objections: verdict.objections,
+            missing: verdict.missing, doesNotProve: Verification.Verdict.limits + limits,
+            earliestRestorePoint: verdict.isProven ? point : nil)
     }
 }

@@ -1,8 +1,10 @@
 extension VerificationReport {
     /// What refuses late writers, table by table.
     package struct Fence: Encodable, Sendable {
-        /// Every table of the catalog has one, and it refuses every retired key.
+        /// Every table that was looked at refuses every retired key that the settings name.
         let isComplete: Bool
+        /// What every column of every table that was looked at refuses.
+        let refusedKeyIds: [String]
         /// Empty where nobody has looked.
         let constraints: [FenceConstraint]
     }

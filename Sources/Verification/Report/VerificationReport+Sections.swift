@@ -14,6 +14,7 @@ extension VerificationReport {
 
     struct Database: Encodable, Sendable {
         let name: String
+        let oid: UInt32
         let serverVersion: String
         @Nullable var systemIdentifier: String?
         @Nullable var timeline: Int?
@@ -23,7 +24,7 @@ extension VerificationReport {
     }
 
     struct Catalog: Encodable, Sendable {
-        /// SHA-256, in hex, of the catalog's canonical text: the same as a job's on the queue.
+        /// SHA-256, in hex, of the whole catalog's canonical text: the same as that of a job over all of it.
         let digest: String
     }
 
@@ -131,14 +132,20 @@ extension VerificationReport {
     }
 
     struct Verdict: Encodable, Sendable {
-        /// `proven`, `not proven`, `estimate`.
+        /// `proven`, `partial`, `estimate`, `not proven`.
         let result: String
+        let proven: Bool
+        /// Less than a proof, and nothing bad is known of what was looked at.
+        let partial: Bool
         /// What `verify` ended with.
         let exitCode: Int
         let sentence: String
+        /// Everything that keeps it from being proven.
         let objections: [String]
+        /// Those of them that were not looked at, rather than found.
+        let missing: [String]
         let doesNotProve: [String]
-        /// A restore to this point or later needs the old key no more; null unless proven.
+        /// A restore to this point or later needs the target key alone; null unless proven.
         @Nullable var earliestRestorePoint: RestorePoint?
     }
 }

@@ -16,6 +16,7 @@ package struct VerificationReport: Encodable, Sendable {
     @Nullable var signature: Signature? = nil
     let database: Database
     let catalog: Catalog
+    let scope: Scope
     let keys: Keys
     let depth: String
     @Nullable var sample: Sample? = nil
@@ -37,7 +38,8 @@ package struct VerificationReport: Encodable, Sendable {
 
     private enum CodingKeys: CodingKey {
         case schemaVersion, kind, tool, startedAt, finishedAt, durationSeconds, snapshotHeldSeconds, challenge
-        case signature, database, catalog, keys, depth, sample, census, nulls, unopenedRecords, duplicates
+        case signature, database, catalog, scope, keys, depth, sample, census, nulls, unopenedRecords,
+            duplicates
         case coverage, fence, openTransactions, durability, watch, verdict, failuresTotal
     }
 

@@ -47,6 +47,7 @@ enum CommandFailure {
         case let error as RotationError: error.description
         case let error as RedisError:
             error.isRetriable ? "\(error); check REDIS_URL and that the server is up" : error.description
+        case let error as SnapshotHoldError: error.description
         case let error as FailureSpool.SpoolError: error.description
         case let error as HTTPServiceError: error.description
         default: "unexpected error of type \(type(of: error)); run again with --log-level debug"

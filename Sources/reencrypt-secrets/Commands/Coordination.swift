@@ -106,7 +106,9 @@ struct Coordination {
 
     /// A job ended under another coordinator.
     private func ended(_ job: QueueMonitor.StoredJob) -> ExitCode {
-        logger.info("The job ended under another coordinator: \(job.state)", metadata: ["job": "\(job.id)"])
+        logger.info(
+            "The job ended under another coordinator: \(job.state)\(settings.scope.part)\(settings.scope.rest)",
+            metadata: ["job": "\(job.id)"])
         return job.state == "complete" ? .success : ExitStatus.incomplete
     }
 
@@ -130,7 +132,7 @@ struct Coordination {
         return JobRecord(
             job: job, lockKey: lockKey, mode: mode, keyring: settings.keyring,
             catalogDigest: try JobRecord.digest(ofCatalog: settings.file.canonicalText),
-            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+            database: preparation.identity)
     }
 
     // MARK: Leading
@@ -294,7 +296,7 @@ struct Coordination {
             outcome: state, reason: reason, mode: mode.rawValue, dryRun: false,
             targetKey: JobReport.Key(settings.keyring.primary),
             keys: settings.keyring.keys.map(JobReport.Key.init), database: preparation.database,
-            censusBefore: JobReport.CensusGroup.groups(result.before),
+            tablesLeftOut: settings.tablesLeftOut, censusBefore: JobReport.CensusGroup.groups(result.before),
             censusAfter: result.after.map(JobReport.CensusGroup.groups),
             records: JobReport.Records(
                 totalFirstCensus: result.before.totalRecords, handedOut: progress.recordsTotal,
@@ -303,7 +305,8 @@ struct Coordination {
             sweeps: progress.sweep)
         try await coordinatorQueue.finish(state, report: report.oneLine())
         Console.printResult(CensusOutput.text(before: result.before, after: result.after))
-        RotationRun.log(result, target: settings.keyring.primary.id.description, to: logger)
+        RotationRun.log(
+            result, target: settings.keyring.primary.id.description, settings.scope, to: logger)
         return result.outcome == .complete ? .success : ExitStatus.incomplete
     }
 }

@@ -3,15 +3,22 @@ import Postgres
 import Synchronization
 import Verification
 
-/// The search outside the catalog as `verify` runs it: the verdict takes its sentences, the report its findings.
+/// The search outside the catalog as `verify` runs it: the verdict takes its sentences, the report its findings. With
+/// it, what the census cannot see of the catalog's own tables: where values come from, and what the planner has kept.
 final class CoverageSearch: Sendable {
     private let settings: ConnectionSettings
     private let file: CatalogFile
+    private let targetKeyID: String
+    private let retired: [String]
     private let found = Mutex<Coverage?>(nil)
 
-    /// - Parameter file: the whole catalog, whatever `--table` selects: its other tables are in a catalog, too.
-    init(_ settings: ConnectionSettings, _ file: CatalogFile) {
+    /// - Parameters:
+    ///   - file: the whole catalog, whatever `--table` selects: its other tables are in a catalog, too.
+    ///   - retired: ids of former keys that the settings name; those that fences name are ours as well.
+    init(_ settings: ConnectionSettings, _ file: CatalogFile, targetKeyID: String, retired: [String]) {
+        self.retired = retired
         self.settings = settings
+        self.targetKeyID = targetKeyID
         self.file = file
     }
 
@@ -20,9 +27,20 @@ final class CoverageSearch: Sendable {
     func problems() throws -> [String] {
         let session = try PostgresSession(connecting: settings)
         let tables = try Introspection.resolve(file.entries, session: session).tables
+        var problems: [String] = []
+        for table in tables {
+            problems += try SubscriptionTargets.problems(table, severity: .refuse, session: session).map {
+                "The table \(table.name): \($0.message). What to do: \($0.mend)."
+            }
+        }
+        problems += try PlannerStatistics.withOtherKeys(
+            than: targetKeyID, of: nil, ignoring: file.ignored, session
+        ).map(\.objection)
         let coverage = try CoverageScan(tables, ignored: file.ignored).run(session)
         found.withLock { $0 = coverage }
-        return coverage.problems
+        let ours = try FenceProof.refusedKeyIDs(in: tables, session).union(retired)
+        return problems + coverage.problems
+            + coverage.ignored.compactMap { $0.objection(target: targetKeyID, retired: ours) }
     }
 
     /// Nil until the search has run.

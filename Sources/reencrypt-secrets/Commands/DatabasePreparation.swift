@@ -7,7 +7,9 @@ import Verification
 struct DatabasePreparation: Sendable {
     let tables: [EncryptedTable]
     let problems: [CatalogProblem]
-    let database: JobReport.Database
+    let identity: DatabaseIdentity
+
+    var database: JobReport.Database { JobReport.Database(identity) }
 
     var refusals: [CatalogProblem] { problems.filter { $0.severity == .refuse } }
 
@@ -21,11 +23,14 @@ struct DatabasePreparation: Sendable {
         let connection = PostgresConnection(settings)
         let found = try await connection.perform { session in
             let server = try Preflight.server(session, forWriting: forWriting)
-            let database = try identity(session)
+            let identity = try DatabaseIdentity.read(session)
             if server.contains(where: { $0.severity == .refuse }) {
-                return DatabasePreparation(tables: [], problems: server, database: database)
+                return DatabasePreparation(tables: [], problems: server, identity: identity)
             }
-            let introspection = try Introspection.resolve(file.entries, session: session)
+            // In one snapshot, so that what is found of a name belongs together.
+            let introspection = try session.transaction(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            ) { try Introspection.resolve(file.entries, session: $0) }
             var problems = server + introspection.problems
             for table in introspection.tables {
                 if forVerification {
@@ -40,12 +45,12 @@ struct DatabasePreparation: Sendable {
                 problems += try FencePreflight.problems(
                     introspection.tables, targetKeyID: target, session: session)
             }
-            return DatabasePreparation(tables: introspection.tables, problems: problems, database: database)
+            return DatabasePreparation(tables: introspection.tables, problems: problems, identity: identity)
         }
         await connection.close()
         guard let pooler = try TransactionPoolerProbe.run(connecting: settings) else { return found }
         return DatabasePreparation(
-            tables: found.tables, problems: [pooler] + found.problems, database: found.database)
+            tables: found.tables, problems: [pooler] + found.problems, identity: found.identity)
     }
 
     /// Logs what was found.
@@ -53,17 +58,5 @@ struct DatabasePreparation: Sendable {
         for problem in problems {
             logger.log(level: problem.severity == .refuse ? .error : .warning, "\(problem)")
         }
-    }
-
-    private static func identity(_ session: PostgresSession) throws -> JobReport.Database {
-        let result = try session.query(
-            """
-            SELECT current_database(), current_setting('server_version'), \
-            CASE WHEN has_function_privilege('pg_control_system()', 'EXECUTE') \
-            THEN (SELECT system_identifier FROM pg_control_system())::text END
-            """)
-        return JobReport.Database(
-            name: result.string(0, 0) ?? "", systemIdentifier: result.string(0, 2),
-            serverVersion: result.string(0, 1) ?? "")
     }
 }

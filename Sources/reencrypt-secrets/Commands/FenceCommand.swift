@@ -46,6 +46,14 @@ struct FenceAddCommand: AsyncParsableCommand {
     @Option(parsing: .upToNextOption, help: "Key ids to refuse (default: those of the previous keys).")
     var retired: [String] = []
 
+    @Flag(
+        help:
+            "Refuse these ids and no others. Without it, ids that a standing fence refuses stay refused.")
+    var onlyThese = false
+
+    @Flag(help: "Accept ids that are no previous key's and that nothing in the database names.")
+    var allowUnknownKeys = false
+
     @Flag(help: "A trigger that names late writers in the server's log, and refuses nobody.")
     var logOnly = false
 
@@ -59,38 +67,55 @@ struct FenceAddCommand: AsyncParsableCommand {
         try await CommandFailure.reporting(to: logger) {
             let settings = try JobSettings(
                 try Environment(), catalog, applicationName: "reencrypt-secrets fence", [])
-            let retired = try retiredKeyIDs(settings.keyring)
+            let asked = try retiredKeyIDs(settings.keyring)
             let preparation = try await DatabasePreparation.inspect(
                 settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs)
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
-            let target = settings.keyring.primary.id.description
+            try await refuseSubscriptions(preparation.tables, settings.database, logger)
+            let connection = PostgresConnection(settings.database)
+            let inspections = try await connection.perform { session in
+                try preparation.tables.map { try FenceInspection($0, session: session) }
+            }
+            await connection.close()
+            let selection = FenceSelection(
+                target: settings.keyring.primary.id.description, asked: asked,
+                previous: settings.keyring.previous.map(\.id.description), standing: inspections,
+                keepsOthers: !onlyThese)
+            let output = FenceOutput(logger)
+            output.log(selection)
             if options.printSql {
-                let connection = PostgresConnection(settings.database)
-                let sql = try await connection.perform { session in
-                    try preparation.tables.map { table in
-                        let statements = FenceStatements(
-                            try FenceInspection(table, session: session), target: target, retired: retired)
-                        return FenceScript.add(statements, table, logOnly: logOnly, options.lock)
-                    }.joined()
-                }
+                if !allowUnknownKeys { output.warn(ofUnknown: selection) }
                 Console.printResult(
-                    FenceScript.head(target: target, retired: retired, logOnly: logOnly) + sql)
+                    FenceScript.add(inspections, selection, logOnly: logOnly, options.lock))
                 return
             }
             let builder = FenceBuilder(
-                preparation.tables, target: target, retired: retired, lock: options.lock,
-                connecting: FenceOutput.patient(settings.database))
-            let output = FenceOutput(logger)
+                settings.file.entries, selection, acceptsUnknownIDs: allowUnknownKeys, lock: options.lock,
+                connecting: FenceOutput.patient(settings.database), waiting: { logger.info("\($0)") })
             if logOnly {
+                if !allowUnknownKeys { output.warn(ofUnknown: selection) }
                 try await output.reporting { try await builder.addLogOnly(output.log) }
             } else {
                 try await output.reporting { try await builder.add(output.log) }
                 let names = preparation.tables.map(\.name).joined(separator: ", ")
                 Console.printResult(
-                    "Values under \(retired.joined(separator: ", ")) are refused in \(names)\n")
+                    "Values under \(selection.refused.joined(separator: ", ")) are refused in \(names)\n")
             }
         }
+    }
+
+    /// A subscription's worker would fail on the constraint again and again.
+    private func refuseSubscriptions(
+        _ tables: [EncryptedTable], _ settings: ConnectionSettings, _ logger: Logger
+    ) async throws {
+        let connection = PostgresConnection(settings)
+        let problems = try await connection.perform { session in
+            try tables.flatMap { try SubscriptionTargets.problems($0, severity: .refuse, session: session) }
+        }
+        await connection.close()
+        for problem in problems { logger.error("\(problem)") }
+        guard problems.isEmpty else { throw ExitStatus.couldNotRun }
     }
 
     private func retiredKeyIDs(_ keyring: Keyring) throws -> [String] {
@@ -127,20 +152,18 @@ struct FenceDropCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = logging.makeLogger()
         try await CommandFailure.reporting(to: logger) {
-            let (tables, settings) = try await FenceOutput.tables(catalog, logger)
+            let (tables, entries, settings) = try await FenceOutput.tables(catalog, logger)
             if options.printSql {
                 let connection = PostgresConnection(settings)
-                let sql = try await connection.perform { session in
-                    try tables.map { table in
-                        FenceScript.drop(try FenceInspection(table, session: session), options.lock)
-                    }.joined()
+                let inspections = try await connection.perform { session in
+                    try tables.map { try FenceInspection($0, session: session) }
                 }
-                Console.printResult(sql)
+                Console.printResult(FenceScript.drop(inspections, options.lock))
                 return
             }
             let builder = FenceBuilder(
-                tables, target: "", retired: [], lock: options.lock,
-                connecting: FenceOutput.patient(settings))
+                entries, nil, lock: options.lock, connecting: FenceOutput.patient(settings),
+                waiting: { logger.info("\($0)") })
             let output = FenceOutput(logger)
             try await output.reporting {
                 for (table, dropped) in try await builder.drop(output.log) {
@@ -166,7 +189,7 @@ struct FenceStatusCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = logging.makeLogger()
         try await CommandFailure.reporting(to: logger) {
-            let (tables, settings) = try await FenceOutput.tables(catalog, logger)
+            let (tables, _, settings) = try await FenceOutput.tables(catalog, logger)
             let connection = PostgresConnection(settings)
             let status = try await connection.perform { session in
                 FenceStatus(try tables.map { try FenceInspection($0, session: session) })

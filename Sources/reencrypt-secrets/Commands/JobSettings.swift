@@ -8,7 +8,10 @@ import Rotation
 /// What every command needs that has a part in a job: keys, catalog, database.
 struct JobSettings: Sendable {
     let keyring: Keyring
+    /// The catalog as `--table` selects it.
     let file: CatalogFile
+    /// All of the catalog.
+    let wholeFile: CatalogFile
     let database: ConnectionSettings
 
     init(
@@ -19,7 +22,8 @@ struct JobSettings: Sendable {
     {
         keyring = try KeySettings.keyring(environment)
         for expected in expected { try expected.check(keyring) }
-        file = try catalog.load(environment)
+        wholeFile = try catalog.loadWhole(environment)
+        file = try wholeFile.selecting(tables: catalog.tables)
         database = try ConnectionSettings(
             url: environment.string("DATABASE_URL"), applicationName: applicationName)
     }
@@ -31,6 +35,14 @@ struct JobSettings: Sendable {
         logger.info(
             "Key check values: \(keyring.keys.map { "\($0.id) \($0.checkValue)" }.joined(separator: ", "))")
     }
+
+    /// Tables of the catalog that `--table` leaves out, as the catalog names them.
+    var tablesLeftOut: [String] {
+        let selected = Set(file.entries.map { StoredName($0.name) })
+        return wholeFile.entries.map(\.name).filter { !selected.contains(StoredName($0)) }
+    }
+
+    var scope: JobScope { JobScope(tables: file.entries.map(\.name), tablesLeftOut: tablesLeftOut) }
 
     var keyIDs: [String] { keyring.ids.map(\.description) }
 
@@ -53,7 +65,7 @@ struct JobSettings: Sendable {
         let record = try JobRecord(verifying: job.record, code: job.recordCode, keyring: keyring)
         try record.check(
             catalogDigest: JobRecord.digest(ofCatalog: file.canonicalText),
-            systemIdentifier: preparation.database.systemIdentifier, database: preparation.database.name)
+            database: preparation.identity)
         return record
     }
 }

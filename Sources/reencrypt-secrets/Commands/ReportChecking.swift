@@ -1,4 +1,5 @@
 import ArgumentParser
+import Catalog
 import Envelope
 import Logging
 import Postgres
@@ -6,7 +7,7 @@ import Verification
 
 /// `verify --check-report`: offline, without database and keys, unless it is asked to compare with a database.
 ///
-/// Exit code 0: valid, and the report says proven; 2: valid, and it says something else; 1: not valid.
+/// Exit code 0: valid, and the report is a proof; 2: valid, and it says something else, or of a part; 1: not valid.
 struct ReportChecking {
     private let path: String
     private let publicKeyPath: String
@@ -54,11 +55,11 @@ struct ReportChecking {
         }
     }
 
-    private func liveDatabase() async throws -> DatabaseFingerprint {
+    private func liveDatabase() async throws -> DatabaseIdentity {
         let settings = try ConnectionSettings(
             url: Environment().string("DATABASE_URL"), applicationName: "reencrypt-secrets check-report")
         let connection = PostgresConnection(settings)
-        let live = try await connection.perform { try DatabaseFingerprint.read($0) }
+        let live = try await connection.perform { try DatabaseIdentity.read($0) }
         await connection.close()
         return live
     }
@@ -70,9 +71,28 @@ struct ReportChecking {
         text += "Database \(database.name), system \(database.systemIdentifier ?? "unknown"), "
         text += "timeline \(database.timeline.map(String.init) ?? "unknown"), "
         text += "as of \(database.snapshotTime) (LSN \(database.snapshotLsn))\n"
+        text += scope(of: held)
         text += held.verdict.sentence + "\n"
         text += held.verdict.objections.map { "  - \($0)\n" }.joined()
         text += "What this does not prove:\n"
         return text + held.verdict.doesNotProve.map { "  - \($0)\n" }.joined()
+    }
+
+    private func scope(of held: HeldReport) -> String {
+        guard let scope = held.scope else {
+            return
+                "The report does not say what was looked at, as those of version 0.1.0 did not: it is taken for no proof, verify again.\n"
+        }
+        let extent = scope.isWholeCatalog ? "the whole catalog" : "a part of the catalog"
+        var text = "Looked at: \(extent) (\(scope.tables.joined(separator: ", "))) at depth \(scope.depth)\n"
+        if !scope.tablesLeftOut.isEmpty {
+            text += "Not looked at: \(scope.tablesLeftOut.joined(separator: ", "))\n"
+        }
+        for column in scope.ignored {
+            let name = QualifiedColumn(schema: column.schema, table: column.table, column: column.column)
+            let keys = column.keyIds.isEmpty ? "" : " under \(column.keyIds.joined(separator: ", "))"
+            text += "Ignored: \(IgnoredColumn(name).place) (\(column.finding ?? "nothing found")\(keys))\n"
+        }
+        return text
     }
 }

@@ -15,6 +15,7 @@ struct RotationRun {
     let keyring: Keyring
     let mode: RotationMode
     let settings: ConnectionSettings
+    let scope: JobScope
     let report: ReportFile?
     let logger: Logger
 
@@ -51,7 +52,7 @@ struct RotationRun {
             let progress = result.progress
             try report.begin(
                 Self.makeReport(
-                    start, mode, keyring, database, outcome: outcome, reason: reason, dryRun: false,
+                    start, mode, keyring, database, scope, outcome: outcome, reason: reason, dryRun: false,
                     before: result.before,
                     after: result.after,
                     records: JobReport.Records(
@@ -64,7 +65,7 @@ struct RotationRun {
             try report.finish()
         }
         Console.printResult(CensusOutput.text(before: result.before, after: result.after))
-        Self.log(result, target: target, to: logger)
+        Self.log(result, target: target, scope, to: logger)
         switch result.outcome {
         case .complete: return
         case .incomplete, .cancelled: throw ExitStatus.incomplete
@@ -73,13 +74,14 @@ struct RotationRun {
     }
 
     /// The last lines of a job's log.
-    static func log(_ result: RotationResult, target: String, to logger: Logger) {
+    static func log(_ result: RotationResult, target: String, _ scope: JobScope, to logger: Logger) {
         let failed = result.progress.recordsFailed
         if failed > 0 { logger.error("\(failed) records failed and are as they were") }
         switch result.outcome {
         case .complete:
             logger.info(
-                "Complete: a census after the queue was empty found no record that is not under \(target)")
+                "Complete\(scope.part): a census after the queue was empty found no record that is not under \(target)\(scope.rest)"
+            )
         case .incomplete(let reason):
             logger.error("Incomplete: \(reason)")
         case .cancelled:
@@ -87,6 +89,7 @@ struct RotationRun {
         case .stopped:
             logger.warning("Stopped before the end; nothing is lost, run it again to go on")
         }
+        if result.before.totalRecords == 0 { logger.warning("\(JobScope.noRecord)") }
         logger.info(
             "Re-encrypted \(result.progress.recordsRewrapped) of \(result.before.totalRecords) records")
     }
@@ -116,9 +119,12 @@ struct RotationRun {
         let signal: Int32?
         do {
             (result, signal) = try await StopSignals.run(logger) {
-                let connection = PostgresConnection(settings.named("reencrypt-secrets dry run"))
-                return try await DryRun(plan, allowsUnknownKeys: allowsUnknownKeys, logger: logger).run(
-                    connection,
+                try await DryRun(plan, allowsUnknownKeys: allowsUnknownKeys, logger: logger).run(
+                    settings.named("reencrypt-secrets dry run"),
+                    onBegin: {
+                        try failures.withLock { $0 = try FailureSpool() }
+                        logged.withLock { $0 = 0 }
+                    },
                     onRecord: { table, column, id, keyID in
                         let isLogged = logged.withLock { count in
                             count += 1
@@ -140,7 +146,7 @@ struct RotationRun {
         if let report {
             try report.begin(
                 Self.makeReport(
-                    start, mode, keyring, database,
+                    start, mode, keyring, database, scope,
                     outcome: result.isComplete ? (result.failed == 0 ? "complete" : "incomplete") : "stopped",
                     reason: result.failed == 0 ? nil : "\(result.failed) records could not be rewrapped",
                     dryRun: true,
@@ -157,6 +163,7 @@ struct RotationRun {
         }
         Console.printResult(CensusOutput.text(before: result.census, after: nil))
         if result.failed > 0 { logger.error("\(result.failed) records could not be rewrapped") }
+        if result.census.totalRecords == 0 { logger.warning("\(JobScope.noRecord)") }
         logger.info(
             "DRY RUN: Would re-encrypt \(result.wouldRewrap) of \(result.census.totalRecords) records")
         if !result.isComplete { throw ExitStatus.stopped(by: signal ?? SIGTERM) }
@@ -195,24 +202,27 @@ struct RotationRun {
         _ error: any Error, _ start: Moment, _ database: JobReport.Database?, dryRun: Bool
     ) throws {
         try Self.refuse(
-            error, start: start, mode: mode, keyring: keyring, database: database, dryRun: dryRun, report)
+            error, start: start, mode: mode, keyring: keyring, database: database, scope, dryRun: dryRun,
+            report)
     }
 
     /// The same where not even the settings could be read.
     static func refuse(_ error: any Error, mode: RotationMode, dryRun: Bool, _ report: ReportFile?) throws {
-        try refuse(error, start: Moment(), mode: mode, keyring: nil, database: nil, dryRun: dryRun, report)
+        try refuse(
+            error, start: Moment(), mode: mode, keyring: nil, database: nil,
+            JobScope(tables: [], tablesLeftOut: []), dryRun: dryRun, report)
     }
 
     private static func refuse(
         _ error: any Error, start: Moment, mode: RotationMode, keyring: Keyring?,
-        database: JobReport.Database?,
+        database: JobReport.Database?, _ scope: JobScope,
         dryRun: Bool, _ report: ReportFile?
     ) throws {
         guard let report else { return }
         let isStop = error is ExitCode
         try report.begin(
             makeReport(
-                start, mode, keyring, database, outcome: isStop ? "stopped" : "refused",
+                start, mode, keyring, database, scope, outcome: isStop ? "stopped" : "refused",
                 reason: isStop ? nil : CommandFailure.text(of: error), dryRun: dryRun, before: nil,
                 after: nil,
                 records: JobReport.Records(
@@ -223,7 +233,7 @@ struct RotationRun {
 
     private static func makeReport(
         _ start: Moment, _ mode: RotationMode, _ keyring: Keyring?, _ database: JobReport.Database?,
-        outcome: String, reason: String?, dryRun: Bool,
+        _ scope: JobScope, outcome: String, reason: String?, dryRun: Bool,
         before: Census?, after: Census?,
         records: JobReport.Records, sweeps: Int
     ) -> JobReport {
@@ -232,7 +242,8 @@ struct RotationRun {
             outcome: outcome, reason: reason, mode: mode.rawValue, dryRun: dryRun,
             targetKey: keyring.map { JobReport.Key($0.primary) },
             keys: keyring?.keys.map(JobReport.Key.init) ?? [],
-            database: database, censusBefore: before.map(JobReport.CensusGroup.groups),
+            database: database, tablesLeftOut: scope.tablesLeftOut,
+            censusBefore: before.map(JobReport.CensusGroup.groups),
             censusAfter: after.map(JobReport.CensusGroup.groups), records: records, sweeps: sweeps)
     }
 }

@@ -81,8 +81,8 @@ struct RunCommand: AsyncParsableCommand {
             }
             settings.log(to: logger)
             let job = RotationRun(
-                keyring: settings.keyring, mode: mode, settings: settings.database, report: reportFile,
-                logger: logger)
+                keyring: settings.keyring, mode: mode, settings: settings.database, scope: settings.scope,
+                report: reportFile, logger: logger)
             let expected = Set(expectCheckValue.map(\.keyID))
             if dryRun {
                 try await job.dryRun(

@@ -9,11 +9,12 @@ import Verification
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Says from the database alone whether the old key can be taken out of service.",
+        abstract: "Says from the database alone whether any value needs a key other than the primary.",
         discussion: """
             Opens every value with SECRETS_ENCRYPTION_KEY alone, in one snapshot, and names what does not open. \
-            Exit code 0: nothing speaks against taking the old key out of service. 2: something does, or it \
-            cannot be told (a sample, a standby). 1: it could not look. Nothing in Redis bears on the verdict.
+            Exit code 0: no value of the whole catalog needs a key other than that one. 2: one does, or less was \
+            shown (--table, --depth labels, a sample, no record, a standby). 1: it could not look. Nothing in Redis \
+            bears on the verdict.
             """)
 
     @Option(
@@ -23,8 +24,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Open only this share of the rows. A sample proves nothing: exit code 2 at best.", valueName: "p%"
-        ))
+            "Open only this share of the rows. A sample proves nothing.", valueName: "p%"))
     var sample: PercentArgument?
 
     @Option(help: "Database connections that read side by side.")
@@ -40,6 +40,18 @@ struct VerifyCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "Look on for values under retired keys, such as 10m.", valueName: "duration"))
     var watch: DurationArgument?
+
+    @Option(
+        help: ArgumentHelp(
+            "A key id that no value may need any more; may be given several times (default: the previous keys, or those that fences name).",
+            valueName: "id"))
+    var retired: [String] = []
+
+    @Flag(
+        help:
+            "Exit code 0 for less than a proof (--table, --depth labels, a sample, no record, a standby), if nothing bad is found."
+    )
+    var partial = false
 
     @OptionGroup var report: ReportOptions
     @OptionGroup var catalog: CatalogOptions
@@ -64,6 +76,7 @@ struct VerifyCommand: AsyncParsableCommand {
             let environment = try Environment()
             let settings = try JobSettings(
                 environment, catalog, applicationName: "reencrypt-secrets verifier", [])
+            let retired = try RetiredKeys(named: retired, keyring: settings.keyring)
             settings.log(to: logger)
             let preparation = try await DatabasePreparation.inspect(
                 settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs,
@@ -71,8 +84,10 @@ struct VerifyCommand: AsyncParsableCommand {
             logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
-            let search = CoverageSearch(settings.database, try catalog.loadWhole(environment))
-            let plan = plan(settings, search)
+            let search = CoverageSearch(
+                settings.database, settings.wholeFile, targetKeyID: settings.keyring.primary.id.description,
+                retired: retired.ids)
+            let plan = plan(settings, retired, search)
             let output = VerificationOutput(logger)
             defer { output.finish() }
             let (outcome, signal) = try await StopSignals.run(logger) {
@@ -81,14 +96,15 @@ struct VerifyCommand: AsyncParsableCommand {
             output.finish()
             if let signal { throw ExitStatus.stopped(by: signal) }
             output.log(outcome)
+            output.warn(ofRetiredKeys: outcome, onlyNamed: retired.onlyNamed)
             try writer?.finish(
                 try VerificationReport(
-                    outcome, keyring: settings.keyring, catalog: settings.file,
-                    retiredKeyIDs: plan.retiredKeyIDs, challenge: report.challenge, start: start,
+                    outcome, keyring: settings.keyring, catalog: settings.wholeFile,
+                    challenge: report.challenge, start: start,
                     coverage: search.coverage,
                     fences: writer == nil ? [] : try await fences(preparation.tables, settings.database)))
-            Console.printResult(VerdictText(outcome).text)
-            guard outcome.verdict.isProven else { throw ExitStatus.incomplete }
+            Console.printResult(VerdictText(outcome, search.coverage).text)
+            guard outcome.verdict.exitCode == 0 else { throw ExitStatus.incomplete }
         }
     }
 
@@ -102,7 +118,7 @@ struct VerifyCommand: AsyncParsableCommand {
                 try FenceInspection(table, session: session).fences.filter { $0.isLocal }.map { fence in
                     VerificationReport.FenceConstraint(
                         table: table.name, name: fence.name, isValidated: fence.isValidated,
-                        retiredKeyIDs: fence.mark?.retired ?? [])
+                        retiredKeyIDs: fence.refused)
                 }
             }
         }
@@ -111,11 +127,16 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     /// The target key alone goes into the plan; of the former ones, their ids.
-    private func plan(_ settings: JobSettings, _ search: CoverageSearch) -> VerificationPlan {
+    private func plan(
+        _ settings: JobSettings, _ retired: RetiredKeys, _ search: CoverageSearch
+    ) -> VerificationPlan {
         let entries = settings.file.entries
         var plan = VerificationPlan(
             settings: settings.database, targetKey: settings.keyring.primary,
-            retiredKeyIDs: settings.keyring.previous.map(\.id.description),
+            retiredKeyIDs: retired.ids,
+            scope: VerificationScope(
+                tables: entries.map(\.name), tablesLeftOut: settings.tablesLeftOut,
+                isWholeCatalog: catalog.tables.isEmpty, acceptsPart: partial),
             resolveTables: { session in
                 let introspection = try Introspection.resolve(entries, session: session)
                 if let problem = introspection.problems.first(where: { $0.severity == .refuse }) {
@@ -124,10 +145,7 @@ struct VerifyCommand: AsyncParsableCommand {
                 return introspection.tables
             })
         plan.coverage = { _ in try search.problems() }
-        let retired = plan.retiredKeyIDs
-        plan.isFenced = { tables, session in
-            try tables.allSatisfy { try FenceInspection.isFenced($0, session: session, retired: retired) }
-        }
+        plan.fencedKeyIDs = { try FenceProof.refusedKeyIDs(in: $0, $1) }
         plan.depth = depth
         plan.samplePercent = sample?.percent
         plan.concurrency = concurrency

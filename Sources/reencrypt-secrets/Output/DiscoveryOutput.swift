@@ -6,6 +6,10 @@ enum DiscoveryOutput {
     static func text(_ coverage: Coverage, _ keys: [CatalogProposal.Table: TableKey]) -> String {
         var text = "Looked at \(Quantity.grouped(coverage.columns)) columns of "
         text += "\(Quantity.grouped(coverage.relations)) relations outside the catalog.\n"
+        if let objects = coverage.largeObjects {
+            text +=
+                "Looked at \(Quantity.grouped(objects.looked)) of \(Quantity.grouped(objects.all)) large objects.\n"
+        }
         for table in coverage.foreignTables {
             text += "Not looked at: \(table) is a foreign table; its rows are in another database.\n"
         }

@@ -32,6 +32,28 @@ struct FenceOutput: Sendable {
         }
     }
 
+    /// What a standing fence has to do with the new one.
+    func log(_ selection: FenceSelection) {
+        if !selection.kept.isEmpty {
+            logger.info(
+                "A fence that stands refuses \(selection.kept.joined(separator: ", ")) too; the new one goes on with it (--only-these would end that)"
+            )
+        }
+        if !selection.released.isEmpty {
+            logger.warning(
+                "Values under \(selection.released.joined(separator: ", ")) are let in again, as --only-these says"
+            )
+        }
+    }
+
+    /// Where no census is taken, which would know whether a value is under them.
+    func warn(ofUnknown selection: FenceSelection) {
+        if selection.unknown.isEmpty { return }
+        logger.warning(
+            "Nothing knows \(selection.unknown.joined(separator: ", ")): no previous key is called so, and no fence names it. Check the spelling"
+        )
+    }
+
     /// Says what remains, and what a missing privilege needs.
     func reporting(_ body: () async throws -> Void) async throws {
         do {
@@ -47,6 +69,16 @@ struct FenceOutput: Sendable {
                     : "No fence was added: old or failed records remain, and every update of their rows would be refused. Finish the rotation first"
             )
             throw remaining.isTakenBack ? ExitStatus.incomplete : ExitStatus.couldNotRun
+        } catch let unknown as FenceBuilder.Unknown {
+            logger.error(
+                "No fence was added: nothing knows \(unknown.keyIDs.joined(separator: ", ")), no previous key, no fence and no value. A misspelt id would leave the real one open: correct --retired, or say --allow-unknown-keys"
+            )
+            throw ExitStatus.couldNotRun
+        } catch let unsettled as FenceBuilder.Unsettled {
+            for reason in unsettled.reasons { logger.error("\(reason)") }
+            logger.error(
+                "The fence does not stand as it should: somebody changed the tables meanwhile. Run it again")
+            throw ExitStatus.incomplete
         } catch let error as PostgresError where error.sqlState == .insufficientPrivilege {
             logger.error(
                 "\(error); a fence takes the table's owner: run this as the owner, or hand over what --print-sql prints"
@@ -65,7 +97,7 @@ struct FenceOutput: Sendable {
     /// The catalog's tables, for the commands that need no keys.
     static func tables(
         _ catalog: CatalogOptions, _ logger: Logger
-    ) async throws -> (tables: [EncryptedTable], settings: ConnectionSettings) {
+    ) async throws -> (tables: [EncryptedTable], entries: [CatalogEntry], settings: ConnectionSettings) {
         let environment = try Environment()
         let file = try catalog.load(environment)
         let settings = try ConnectionSettings(
@@ -77,6 +109,6 @@ struct FenceOutput: Sendable {
         let refusals = found.problems.filter { $0.severity == .refuse }
         for problem in refusals { logger.error("\(problem)") }
         guard refusals.isEmpty else { throw ExitStatus.couldNotRun }
-        return (found.tables, settings)
+        return (found.tables, file.entries, settings)
     }
 }

@@ -3,11 +3,35 @@ import Verification
 
 /// What `--print-sql` prints: statements that psql takes as they are.
 enum FenceScript {
-    static func head(target: String, retired: [String], logOnly: Bool) -> String {
-        let ids = retired.joined(separator: ", ")
+    static func add(
+        _ inspections: [FenceInspection], _ selection: FenceSelection, logOnly: Bool, _ lock: FenceLock
+    ) -> String {
+        head(selection, logOnly: logOnly) + path
+            + inspections.map { inspection in
+                let statements = FenceStatements(
+                    inspection, target: selection.target, retired: selection.refused)
+                return add(statements, inspection.table, logOnly: logOnly, lock)
+            }.joined()
+    }
+
+    static func drop(_ inspections: [FenceInspection], _ lock: FenceLock) -> String {
+        path
+            + inspections.map { inspection in
+                let statements = FenceStatements.drop(inspection)
+                if statements.isEmpty { return "" }
+                return text(lock.transaction(statements, ofSeveralRelations: inspection.table.isTree))
+            }.joined()
+    }
+
+    /// Whoever runs it has a path of his own, on which anybody's functions and operators may stand before the
+    /// server's.
+    private static let path = "SET search_path = pg_catalog, pg_temp;\n"
+
+    private static func head(_ selection: FenceSelection, logOnly: Bool) -> String {
+        let ids = selection.refused.joined(separator: ", ")
         if logOnly { return "-- Names in the server's log who writes under \(ids). Refuses nobody.\n" }
         return """
-            -- Refuses values under \(ids). The target is \(target).
+            -- Refuses values under \(ids). The target is \(selection.target).
             -- Run it only where no old or failed record remains: `reencrypt-secrets verify`, before it and between
             -- its two parts. An UPDATE of any column of such a row would be refused.
             -- Where the lock is not to be had, the first part fails and nothing has changed: run it again.
@@ -15,7 +39,7 @@ enum FenceScript {
             """
     }
 
-    static func add(
+    private static func add(
         _ statements: FenceStatements, _ table: EncryptedTable, logOnly: Bool, _ lock: FenceLock
     ) -> String {
         let several = table.isTree
@@ -30,12 +54,6 @@ enum FenceScript {
             + text(statements.validate)
             + (superseded.isEmpty
                 ? "" : text(lock.transaction(superseded, ofSeveralRelations: several)))
-    }
-
-    static func drop(_ inspection: FenceInspection, _ lock: FenceLock) -> String {
-        let statements = FenceStatements.drop(inspection)
-        if statements.isEmpty { return "" }
-        return text(lock.transaction(statements, ofSeveralRelations: inspection.table.isTree))
     }
 
     private static func text(_ statements: [String]) -> String {

@@ -10,29 +10,19 @@ struct FenceStatus: Encodable {
         /// A fence stands on the table, and on all that is below it.
         let present: Bool
         let validated: Bool
-        /// The ids of all fences of the column; null where a fence's comment is lost.
-        let retired: [String]?
+        /// The ids that the column's fences refuse, by their stored definitions.
+        let retired: [String]
+        /// The names of these fences.
         let constraints: [String]
+        /// What is called a fence and counts for nothing, each with the reason; `fence add` replaces it.
+        let ineffective: [String]
         /// Partitions and children that lack it.
         let lacking: [String]
         let logOnly: Bool
 
         enum CodingKeys: String, CodingKey {
-            case table, column, present, validated, retired, constraints, lacking
+            case table, column, present, validated, retired, constraints, ineffective, lacking
             case logOnly = "log_only"
-        }
-
-        /// A member that is unknown is null, not absent.
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(table, forKey: .table)
-            try container.encode(column, forKey: .column)
-            try container.encode(present, forKey: .present)
-            try container.encode(validated, forKey: .validated)
-            try container.encode(retired, forKey: .retired)
-            try container.encode(constraints, forKey: .constraints)
-            try container.encode(lacking, forKey: .lacking)
-            try container.encode(logOnly, forKey: .logOnly)
         }
     }
 
@@ -42,14 +32,20 @@ struct FenceStatus: Encodable {
         columns = inspections.flatMap { inspection in
             inspection.table.columns.map { column in
                 let fences = inspection.fences(on: column)
-                let marks = fences.compactMap(\.mark)
                 let lacking = Set(fences.flatMap { inspection.leavesWithout($0) }).sorted()
+                let defective = inspection.defective.filter {
+                    StoredName($0.column) == StoredName(column.name)
+                }
                 return Column(
                     table: inspection.table.name, column: column.name,
                     present: !fences.isEmpty && lacking.isEmpty,
                     validated: !fences.isEmpty && fences.allSatisfy { inspection.isValidatedBelow($0) },
-                    retired: marks.count == fences.count ? Set(marks.flatMap(\.retired)).sorted() : nil,
-                    constraints: fences.map(\.name), lacking: lacking,
+                    retired: Set(fences.flatMap(\.refused)).sorted(),
+                    constraints: fences.map(\.name),
+                    ineffective: Set(
+                        defective.compactMap { fence in fence.defect.map { "\(fence.name): \($0)" } }
+                    ).sorted(),
+                    lacking: lacking,
                     logOnly: inspection.triggers.contains { StoredName($0.column) == StoredName(column.name) }
                 )
             }
@@ -67,16 +63,23 @@ struct FenceStatus: Encodable {
         for column in columns {
             let state =
                 switch (column.constraints.isEmpty, column.validated) {
+                case (true, _) where !column.ineffective.isEmpty: "counts for nothing"
                 case (true, _): column.logOnly ? "log only" : "none"
                 case (false, true): "validated"
                 case (false, false): "not validated"
                 }
             table.add([
-                column.table, column.column, state,
-                column.retired?.joined(separator: ", ") ?? "(unknown: its comment is lost)",
+                column.table, column.column, state, column.retired.joined(separator: ", "),
                 column.lacking.joined(separator: ", "),
             ])
         }
-        return table.text(numeric: [])
+        let notes = columns.flatMap { column in
+            column.ineffective.map { "  \(column.table).\(column.column): \($0)\n" }
+        }
+        let help =
+            notes.isEmpty
+            ? ""
+            : "\nThese count for nothing. `reencrypt-secrets fence add` replaces them:\n" + notes.joined()
+        return table.text(numeric: []) + help
     }
 }

@@ -3,16 +3,20 @@ import Verification
 /// The verdict for a person: one sentence, the census, where it was looked, and what it does not prove.
 struct VerdictText {
     private let outcome: VerificationOutcome
+    private let coverage: Coverage?
     private static let namedFailures = 20
 
-    init(_ outcome: VerificationOutcome) {
+    /// - Parameter coverage: the search outside the catalog: what it did not reach, and what is ignored.
+    init(_ outcome: VerificationOutcome, _ coverage: Coverage?) {
         self.outcome = outcome
+        self.coverage = coverage
     }
 
     var text: String {
         let verdict = outcome.verdict
         var text = verdict.sentence + "\n\n" + table
-        text += section("What speaks against it", verdict.objections)
+        text += section("What speaks against it", verdict.findings)
+        text += section("What is missing", verdict.missing)
         let failures = outcome.failures
         var named = failures.listed.prefix(Self.namedFailures).map { "\($0.place): \($0.reason)" }
         if failures.total > named.count, !named.isEmpty {
@@ -23,7 +27,9 @@ struct VerdictText {
             text += "\nThe records are named at --depth keys and --depth values.\n"
         }
         text += section("Where and how it was looked", facts)
-        text += section("What this does not prove", Verdict.limits)
+        let ignored = coverage?.ignored ?? []
+        text += section("Ignored, as the catalog says: in no count", ignored.map(\.sentence))
+        text += section("What this does not prove", Verdict.limits + (coverage?.limits ?? []))
         return text
     }
 
@@ -59,18 +65,33 @@ struct VerdictText {
                 "that position is on disk \(durability.isFlushedHere ? "here" : "nowhere yet") and on \(durability.flushedStandbys) standbys"
             )
         }
-        facts.append(
-            outcome.isFenced
-                ? "a fence refuses values under retired keys"
-                : "no fence: a writer that still has an old key can write under it at any time (fence add)")
+        facts.append(fence)
+        if !outcome.scope.isWholeCatalog {
+            facts.append(
+                "of the catalog, the tables that --table names: \(outcome.scope.tables.joined(separator: ", "))"
+            )
+        }
         facts += duplicateFacts
         if outcome.watchedSeconds > 0 { facts.append("watched for \(seconds(outcome.watchedSeconds)) more") }
         if outcome.verdict.isProven {
             facts.append(
-                "the earliest point that can be restored to without the old key: \(database.snapshotTime), \(database.lsn)"
+                "the earliest point that can be restored to without a key other than \(outcome.targetKeyID): \(database.snapshotTime), \(database.lsn)"
             )
         }
         return facts
+    }
+
+    private var fence: String {
+        let refused = outcome.fencedKeyIDs.sorted().joined(separator: ", ")
+        let others = outcome.retiredKeyIDs.filter { !outcome.fencedKeyIDs.contains($0) }
+        if refused.isEmpty {
+            return
+                "no fence: a writer that still has a retired key can write under it at any time (fence add)"
+        }
+        let text = "a fence refuses values under \(refused)"
+        if others.isEmpty { return text }
+        return text
+            + "; none refuses \(others.joined(separator: ", ")): \(others.count == 1 ? "it" : "they") can still be written under (fence add)"
     }
 
     private var duplicateFacts: [String] {

@@ -65,6 +65,27 @@ final class VerificationOutput: VerificationObserver {
         }
     }
 
+    /// The verdict is about keys by their ids: warns where none, or perhaps a wrong one, is known to be retired.
+    func warn(ofRetiredKeys outcome: VerificationOutcome, onlyNamed: [String]) {
+        if outcome.retiredKeyIDs.isEmpty {
+            logger.warning(
+                "No retired key is known (no previous key, no --retired, no fence), so nothing here shows that a rotation took place: the verdict is about \(outcome.targetKeyID)"
+            )
+        }
+        let target = outcome.targetKeyID
+        for id in outcome.retiredKeyIDs where KeySeries.isEarlier(target, than: id) {
+            logger.warning(
+                "The primary \(target) comes before the retired \(id): the verdict is whether \(target) suffices; exchange the keys if \(target) is to go"
+            )
+        }
+        let seen = Set(outcome.census.compactMap(\.keyID)).union(outcome.fencedKeyIDs)
+        for id in onlyNamed where !seen.contains(id) {
+            logger.warning(
+                "Nothing here knows \(id) beside --retired: no previous key, no fence, no value; check its spelling"
+            )
+        }
+    }
+
     /// At most a line a second, and a line every 1,000 records: whichever is rarer.
     private func isDue(_ progress: VerificationProgress) -> Bool {
         state.withLock { state in

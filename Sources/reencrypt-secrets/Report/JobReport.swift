@@ -26,6 +26,12 @@ struct JobReport: Encodable {
         let name: String
         @Nullable var systemIdentifier: String?
         let serverVersion: String
+
+        init(_ identity: DatabaseIdentity) {
+            name = identity.name
+            serverVersion = identity.serverVersion
+            systemIdentifier = identity.systemIdentifier
+        }
     }
 
     struct CensusGroup: Encodable {
@@ -74,6 +80,8 @@ struct JobReport: Encodable {
     @Nullable var targetKey: Key?
     let keys: [Key]
     @Nullable var database: Database?
+    /// Tables of the catalog that `--table` leaves out: the outcome says nothing about them.
+    let tablesLeftOut: [String]
     @Nullable var censusBefore: [CensusGroup]?
     @Nullable var censusAfter: [CensusGroup]?
     let records: Records

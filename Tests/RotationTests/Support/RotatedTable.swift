@@ -31,6 +31,7 @@ struct RotatedTable: Sendable {
         let entry = CatalogEntry(
             name: name, tableName: try TableName(parsing: name), idColumns: nil, encryptedColumns: ["secret"])
         let tables = try await connection.perform { session in
+            try session.query("SET search_path = public")
             try session.query("CREATE TABLE \(name) (id bigint PRIMARY KEY, secret text)")
             var parameters = QueryParameters()
             parameters.append(texts: values)

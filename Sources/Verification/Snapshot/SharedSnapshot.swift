@@ -4,11 +4,11 @@ import Postgres
 enum SharedSnapshot {
     private static let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-    /// A policy raises an error instead of hiding rows; nothing ends a transaction that waits for its lanes;
-    /// a lock that an application's DDL holds is waited for in bounds.
+    /// A policy raises an error instead of hiding rows; nothing ends a transaction that waits for its lanes; a lock that
+    /// somebody else holds is waited for a moment alone, since others wait for those that are held meanwhile.
     private static let settings = """
         SELECT set_config('row_security', 'off', true), set_config('statement_timeout', '0', true), \
-        set_config('idle_in_transaction_session_timeout', '0', true), set_config('lock_timeout', '60s', true), \
+        set_config('idle_in_transaction_session_timeout', '0', true), set_config('lock_timeout', '100ms', true), \
         set_config('plan_cache_mode', 'force_generic_plan', true), \
         set_config('max_parallel_workers_per_gather', '0', true)
         """

@@ -1,0 +1,66 @@
+package import Postgres
+
+/// Whether a table's rows are where its statements look for them: in blocks of the leaves' own files. Columnar stores
+/// and extensions that keep rows elsewhere leave a file that says nothing.
+package enum StoredRows {
+    package static func problems(
+        _ table: EncryptedTable, session: PostgresSession
+    ) throws(PostgresError) -> [CatalogProblem] {
+        let other = try otherMethods(table, session: session)
+        if !other.isEmpty { return other }
+        for leaf in table.leaves {
+            let blocks = try session.query(
+                """
+                SELECT pg_catalog.pg_relation_size(\(leaf.oid))
+                    / pg_catalog.current_setting('block_size')::pg_catalog.int8
+                """
+            ).number(0, 0)
+            if let problem = try rowsWithoutBlocks(leaf, of: table, blocks: blocks, session: session) {
+                return [problem]
+            }
+        }
+        return []
+    }
+
+    /// No block is no row: asked of the rows themselves, in the caller's snapshot.
+    /// - Parameter blocks: the leaf's size, as the caller goes by it.
+    package static func rowsWithoutBlocks(
+        _ leaf: Leaf, of table: EncryptedTable, blocks: Int, session: PostgresSession
+    ) throws(PostgresError) -> CatalogProblem? {
+        guard blocks == 0 else { return nil }
+        let hasRows = try session.query("SELECT EXISTS (SELECT FROM ONLY \(leaf.sqlName))").flag(0, 0)
+        return hasRows ? problem(table, leaf.sqlName, "its file is empty, and there are rows") : nil
+    }
+
+    private static func otherMethods(
+        _ table: EncryptedTable, session: PostgresSession
+    ) throws(PostgresError) -> [CatalogProblem] {
+        let result = try session.query(
+            """
+            SELECT \(Relation.cells), am.amname
+            FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_catalog.pg_am am ON am.oid = c.relam
+            WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND c.relam <> \(heap)
+            ORDER BY n.nspname, c.relname
+            """, table.relationParameter())
+        if result.rowCount == 0 { return [] }
+        var names: [String] = []
+        for row in 0..<result.rowCount { names.append(try Relation(result, row).sqlName) }
+        return [problem(table, names.abridged(), "its access method is \(try result.text(0, 5))")]
+    }
+
+    /// The access method `heap`. Source: pg_am.dat.
+    private static let heap = 2
+
+    private static func problem(_ table: EncryptedTable, _ relation: String, _ why: String) -> CatalogProblem
+    {
+        CatalogProblem(
+            .refuse, table: table.name,
+            "\(relation) is a relation whose rows are not stored in its own heap (\(why)): neither a census nor a "
+                + "rotation would see all of them",
+            mend:
+                "ALTER TABLE … SET ACCESS METHOD heap (PostgreSQL 15 and newer), or decompress it and take the extension's "
+                + "hold off the table; else take it out of the catalog and keep the old key")
+    }
+}
