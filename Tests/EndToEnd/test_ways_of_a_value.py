@@ -4,6 +4,7 @@ The table of all of them is docs/verdict.md.
 """
 
 import signal
+import threading
 
 import pytest
 from psycopg2 import Binary
@@ -374,6 +375,17 @@ def test_a_collation_for_which_letters_are_equal(database, make_tool, kek_v1):
 # MARK: stated limits
 
 
+def test_a_watch_reads_labels(database, tool, good, kek_v1, kek_v2):
+    """A lie that commits during `--watch` is not opened, and the verdict says of which kind its look was."""
+    process = tool.start_command("verify", "--catalog", tool.catalog, "--watch", "3s")
+    wait_until(lambda: "Watching" in process.stderr_so_far() or not process.is_running(), "it watches")
+    good.insert([(5_000, seal(liar(kek_v1, kek_v2), b"lie"))])
+    outcome = process.wait().expect(0, 2)
+    if outcome.exit_code == 0:
+        assert "at this time" in outcome.stdout and "label" in outcome.stdout, str(outcome)
+    verify(tool).expect(2)
+
+
 def test_an_open_transaction_writes_elsewhere(database, tool, good, kek_v1):
     """Outside of the catalog an old value that is not committed yet is one of the limits, and no objection."""
     database.execute("CREATE TABLE elsewhere (id bigint, note text)")
@@ -384,3 +396,53 @@ def test_an_open_transaction_writes_elsewhere(database, tool, good, kek_v1):
     verify(tool).expect(2)
     if outcome.exit_code == 0:
         assert "What this does not prove" in outcome.stdout
+
+
+# MARK: what is no reason to object
+
+
+@pytest.fixture
+def tree(database, kek_v1):
+    database.execute(
+        "CREATE TABLE secrets (id bigint PRIMARY KEY, secret bytea NOT NULL) PARTITION BY RANGE (id);"
+        "CREATE TABLE secrets_1 PARTITION OF secrets FOR VALUES FROM (0) TO (1000)"
+    )
+    insert(database, "secrets", range(100), kek_v1)
+    return {"name": "secrets", "encrypted_columns": ["secret"]}
+
+
+@pytest.mark.parametrize("sql", [
+    "LOCK TABLE secrets IN SHARE UPDATE EXCLUSIVE MODE",
+    "LOCK TABLE secrets IN ACCESS SHARE MODE; SELECT FROM secrets",
+    "SELECT FROM secrets WHERE id = -1 FOR UPDATE",
+], ids=["the lock of VACUUM", "a reader", "a locker"])  # fmt: skip
+def test_maintenance_and_readers_hold_nothing_up(database, tool, tree, sql):
+    """VACUUM, ANALYZE and CREATE INDEX CONCURRENTLY take the lock that an attachment takes, for hours."""
+    tool.write_catalog(tree)
+    maintenance = ApplicationTransaction(database, sql, name="maintenance").settle()
+    tool.run().expect(0)
+    verify(tool).expect(0)
+    maintenance.commit()
+
+
+def test_an_index_that_is_made_concurrently(database, tool, tree):
+    tool.write_catalog(tree)
+    reader = ApplicationTransaction(
+        database, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM secrets", name="reader"
+    ).settle()
+    connection = database.connect("maintenance", autocommit=True)
+    thread = threading.Thread(target=run_on, args=(connection, "CREATE INDEX CONCURRENTLY ON secrets_1 (secret)"))
+    thread.start()
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'virtualxid'"
+    wait_until(lambda: database.value(waits) > 0, "the index is being made")
+    try:
+        tool.run().expect(0)
+        verify(tool, "--wait-open-transactions", "2s").expect(0, 2)
+    finally:
+        reader.commit()
+        thread.join(60)
+
+
+def run_on(connection, sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
