@@ -268,7 +268,7 @@ def test_code_of_the_application_goes_on_working(database, make_tool, kek_v1, ke
     role = database.create_role("rotation")
     database.execute(
         f"ALTER ROLE {role} SET search_path = app, public; GRANT USAGE ON SCHEMA app TO {role};"
-        f"GRANT SELECT, UPDATE ON app.secrets TO {role}; GRANT INSERT ON app.audit_log TO {role}"
+        f"GRANT SELECT, UPDATE ON app.secrets TO {role}; GRANT SELECT, INSERT ON app.audit_log TO {role}"
     )
     tool = make_tool(database.url_as(role))
     tool.write_catalog({"name": "secrets", "encrypted_columns": ["secret"]})

@@ -62,13 +62,21 @@ def test_a_lie_that_commits_behind_the_snapshot(server, database, make_tool, tab
         expect_named(process.wait(), table, identity)
 
 
-def test_a_lie_in_a_transaction_of_many_savepoints(database, tool, table, kek_v1, kek_v2):
-    """More subtransactions than a snapshot lists."""
+@pytest.mark.parametrize("savepoints", [1, 90], ids=["one", "more than a snapshot lists"])
+@pytest.mark.parametrize("position", ["before", "in the first", "in the last"])
+def test_a_lie_in_a_subtransaction(database, tool, table, kek_v1, kek_v2, savepoints, position):
+    """Its rows carry an id of their own, which no list of running transactions need hold."""
     value = seal(liar(kek_v1, kek_v2), b"late").bytes
-    sql = f"INSERT INTO {table.sql_name} (id, {table.column}) VALUES (1000, %s);" + "".join(
-        f"SAVEPOINT s{n}; UPDATE {table.sql_name} SET name = 'n' WHERE id = {n}; RELEASE s{n};" for n in range(90)
+    insert = f"INSERT INTO {table.sql_name} (id, {table.column}) VALUES (1000, %s);"
+    statements = [f"UPDATE {table.sql_name} SET name = 'n' WHERE id = {n};" for n in range(savepoints)]
+    if position != "before":
+        statements[0 if position == "in the first" else -1] += insert
+    sql = (insert if position == "before" else f"UPDATE {table.sql_name} SET name = 'first' WHERE id = 99;") + "".join(
+        f"SAVEPOINT s{n}; {statement} RELEASE s{n};" for n, statement in enumerate(statements)
     )
     application = ApplicationTransaction(database, sql, (value,), name="old-billing").settle()
+    # A later transaction that has ended: the ids before it do not look as if they were still to come.
+    database.execute("CREATE TABLE later ()")
     process = tool.start_command("verify", "--catalog", tool.catalog)
     wait_until(lambda: "old-billing" in process.stderr_so_far() or not process.is_running(), "it names the application")
     application.commit()

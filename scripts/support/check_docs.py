@@ -8,6 +8,7 @@
 - links between documents, and their anchors, lead somewhere
 - the code that the tutorial of Envelope ends with is the code that AdoptionTests test
 - no line of prose is longer than LONGEST_LINE
+- each way that docs/verdict.md lists is shown by a test that there is
 """
 
 import pathlib
@@ -303,17 +304,44 @@ def check_lines():
                 complain(f"{relative(path)}:{number}", f"{len(line)} characters; {LONGEST_LINE} are the most")
 
 
+# The ways of docs/verdict.md
+
+
+def check_ways():
+    """Each row of docs/verdict.md says what becomes of a way, and names a test that there is."""
+    document = ROOT / "docs/verdict.md"
+    ways = 0
+    for header, rows in tables(document.read_text(encoding="utf-8")):
+        if header[-1] != "shown by":
+            continue
+        for number, (position, _, becomes, test) in rows:
+            place = f"{relative(document)}:{number}"
+            ways += 1
+            if position != str(ways):
+                complain(place, f"is numbered {position}, and is the way {ways}")
+            if becomes not in ("searched", "objection", "stated limit"):
+                complain(place, f"'{becomes}' is none of searched, objection, stated limit")
+            found = re.fullmatch(r"`(\w+\.py)::(\w+)`", test)
+            path = ROOT / "Tests/EndToEnd" / found.group(1) if found else None
+            if not found or not path.exists():
+                complain(place, f"{test} is in no file of Tests/EndToEnd")
+            elif not re.search(rf"^def {found.group(2)}\(", path.read_text(encoding="utf-8"), re.M):
+                complain(place, f"there is no test {test}")
+    return ways
+
+
 def main():
     described, required = check_messages()
     links = check_links()
     tested = check_tutorial()
     check_lines()
+    ways = check_ways()
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)
     if problems:
         sys.exit(1)
     print(
-        f"{described} messages described, {required} of the source looked up, {links} links followed; "
+        f"{described} messages described, {required} of the source looked up, {links} links followed, {ways} ways of the verdict shown by a test; "
         f"the tutorial ends with {tested} files that are tested"
     )
 

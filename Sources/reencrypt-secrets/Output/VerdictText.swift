@@ -72,7 +72,9 @@ struct VerdictText {
             )
         }
         facts += duplicateFacts
-        if outcome.watchedSeconds > 0 { facts.append("watched for \(seconds(outcome.watchedSeconds)) more") }
+        if outcome.watchedSeconds > 0 {
+            facts.append("watched for \(seconds(outcome.watchedSeconds)) more, by label")
+        }
         if outcome.verdict.isProven {
             facts.append(
                 "the earliest point that can be restored to without a key other than \(outcome.targetKeyID): \(database.snapshotTime), \(database.lsn)"
