@@ -19,7 +19,6 @@ package enum StoredRows {
                 return []
             }
         } catch let error as PostgresError where error.sqlState == .lockNotAvailable {
-            // The census looks again, in its snapshot.
             return [
                 CatalogProblem(
                     .warn, table: table.name, "a relation of it is locked by another session",
@@ -32,13 +31,17 @@ package enum StoredRows {
         }
     }
 
+    /// A relation that somebody has locked is not waited for: the census looks again, in its snapshot.
     private static func emptyLeaves(
         _ table: EncryptedTable, session: PostgresSession
     ) throws(PostgresError) -> [Leaf] {
         let result = try session.query(
             """
             SELECT c.oid FROM pg_catalog.pg_class c
-            WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND pg_catalog.pg_relation_size(c.oid) = 0
+            WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND CASE
+                WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l
+                    WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock') THEN false
+                ELSE pg_catalog.pg_relation_size(c.oid) = 0 END
             """, table.relationParameter())
         var empty: Set<UInt32> = []
         for row in 0..<result.rowCount { empty.insert(try result.objectID(row, 0)) }
