@@ -40,7 +40,6 @@ package final class Coordinator: Sendable {
     private let metrics: CoordinatorMetrics
     private let settings: ConnectionSettings
     private let connection: PostgresConnection
-    private let settings: ConnectionSettings
     /// Transactions that may have attached a table since the last census, which then did not read it.
     private let pending = Mutex<[String]>([])
     private let pace: Mutex<Pace>
@@ -88,7 +87,6 @@ package final class Coordinator: Sendable {
         self.logger = logger
         self.settings = settings
         connection = PostgresConnection(settings.named("reencrypt-secrets coordinator"))
-        self.settings = settings
         pace = Mutex(
             Pace(
                 sizer: BatchSizer(
