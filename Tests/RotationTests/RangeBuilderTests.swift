@@ -26,7 +26,7 @@ import Testing
         #expect(ranges.allSatisfy { $0.kind == .blocks })
     }
 
-    @Test func nothingMakesNoRange() {
+    @Test func nothingMakesNoRange() throws {
         var builder = RangeBuilder(table: "t", leaf: 7, rangeRows: 2)
         #expect(try builder.finish().isEmpty)
     }
