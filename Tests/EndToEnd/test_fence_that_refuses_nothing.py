@@ -192,7 +192,7 @@ ODD_SETTINGS = {
 }
 
 
-def test_it_is_recognised_whatever_the_database_is_set_to(database, tool, kek_v2):
+def test_it_is_recognised_under_odd_settings(database, tool, kek_v2):
     tables = [
         SecretsTable(database, name=f"t_{kind}", column_type=kind).create().fill(kek_v2, range(3))
         for kind in ("bytea", "text", "varchar", "json", "jsonb")
