@@ -133,7 +133,9 @@ package struct SnapshotHold: Sendable {
         let deadline = ContinuousClock.now + definitionPatience
         var pending = try await watcher.perform { try PendingDefinitions.read(tables, $0) }
         if pending.isEmpty { return [] }
-        waiting("Waiting for transactions that may attach a table, or take its name: \(pending.joined(separator: ", "))")
+        waiting(
+            "Waiting for transactions that may attach a table, or take its name: \(pending.joined(separator: ", "))"
+        )
         while !pending.isEmpty, ContinuousClock.now < deadline {
             try await Task.sleep(for: .milliseconds(200))
             pending = try await watcher.perform { try PendingDefinitions.read(tables, $0) }
