@@ -33,14 +33,25 @@ final class CoverageSearch: Sendable {
                 "The table \(table.name): \($0.message). What to do: \($0.mend)."
             }
         }
-        problems += try PlannerStatistics.withOtherKeys(
-            than: targetKeyID, of: nil, ignoring: file.ignored, session
-        ).map(\.objection)
+        problems += try statistics(session)
         let coverage = try CoverageScan(tables, ignored: file.ignored).run(session)
         found.withLock { $0 = coverage }
         let ours = try FenceProof.refusedKeyIDs(in: tables, session).union(retired)
         return problems + coverage.problems
             + coverage.ignored.compactMap { $0.objection(target: targetKeyID, retired: ours) }
+    }
+
+    /// A look that takes too long is an objection, not the end of the verification.
+    private func statistics(_ session: PostgresSession) throws -> [String] {
+        do throws(PostgresError) {
+            try session.query("SELECT pg_catalog.set_config('statement_timeout', '60s', false)")
+            return try PlannerStatistics.withOtherKeys(
+                than: targetKeyID, of: nil, ignoring: file.ignored, session
+            ).map(\.objection)
+        } catch {
+            if error.breaksConnection { throw error }
+            return ["The planner's statistics (pg_stats) could not be looked at: \(error.message)."]
+        }
     }
 
     /// Nil until the search has run.
