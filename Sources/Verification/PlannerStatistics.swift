@@ -44,14 +44,17 @@ package struct PlannerStatistics: Sendable, Hashable {
     ) throws(PostgresError) -> [PlannerStatistics] {
         var found: [UInt32: PlannerStatistics] = [:]
         let ignored = Set(ignored.map { ExactName($0) })
-        let places = tables?.map {
-            (relations: [$0.oid] + $0.leaves.map(\.oid), columns: $0.columns.map(\.name))
+        guard let tables else {
+            for statement in PlannerStatisticsStatements.ofDatabase {
+                try take(session.query(statement), target, ignored, &found)
+            }
+            return found.values.sorted { $0.oid < $1.oid }
         }
-        for (relations, columns) in places ?? [([], [])] {
-            for statement in PlannerStatisticsStatements.all {
-                var parameters = QueryParameters()
-                parameters.append(oids: relations)
-                parameters.append(texts: columns)
+        for table in tables {
+            var parameters = QueryParameters()
+            parameters.append(oids: [table.oid] + table.leaves.map(\.oid))
+            parameters.append(texts: table.columns.map(\.name))
+            for statement in PlannerStatisticsStatements.ofTable {
                 try take(session.query(statement, parameters), target, ignored, &found)
             }
         }

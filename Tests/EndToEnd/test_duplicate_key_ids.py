@@ -40,7 +40,7 @@ def all_of_them(kek_v1) -> list:
     return [twice(kek_v1, second, position) for second in SECOND for position in ("next", "middle", "last")]
 
 
-def test_no_label_hides_it(tool, table, kek_v1):
+def test_no_label_hides_it(either_order, tool, table, kek_v1):
     values = all_of_them(kek_v1)
     for identity, value in enumerate(values, 1_000):
         table.insert([(identity, value)])

@@ -2,6 +2,7 @@
 `fence add` replaces it: what stands after its exit code 0 refuses the values."""
 
 import json
+import os
 import subprocess
 
 import psycopg2
@@ -191,7 +192,7 @@ ODD_SETTINGS = {
 }
 
 
-def test_it_is_recognised_whatever_the_database_is_set_to(database, tool, kek_v2):
+def test_it_is_recognised_under_odd_settings(database, tool, kek_v2):
     tables = [
         SecretsTable(database, name=f"t_{kind}", column_type=kind).create().fill(kek_v2, range(3))
         for kind in ("bytea", "text", "varchar", "json", "jsonb")
@@ -274,16 +275,17 @@ def test_verify_waits_for_an_open_transaction_behind_a_fence_that_knows_one_spel
     assert "late writer" in outcome.stdout
 
 
-def test_without_a_retired_id_nothing_counts_as_fenced(database, tool, make_tool, kek_v1, kek_v2):
-    """No previous keys are given: a fence may refuse some other id."""
+def test_a_fence_of_another_id_is_not_counted(database, tool, kek_v2):
+    """The previous key is kek-v1."""
     table = SecretsTable(database).create().fill(kek_v2, range(1, 20))
     tool.write_catalog(table)
     fence(tool, "add", "--retired", "kek-v0", "--allow-unknown-keys").expect(0)
     assert not is_counted(tool)
 
 
-def test_a_partition_that_is_attached_meanwhile(database, tool, kek_v1, kek_v2):
-    """It comes with an old value, after the first look at the tree."""
+@pytest.mark.parametrize("left", ["old", "unreadable"])
+def test_a_partition_that_is_attached_meanwhile(database, tool, kek_v1, left):
+    """It comes after the first look at the tree, with an old value, or with one that no constraint refuses."""
     database.execute(
         f"""
         CREATE TABLE root (id int PRIMARY KEY, {COLUMN} text) PARTITION BY RANGE (id);
@@ -291,7 +293,7 @@ def test_a_partition_that_is_attached_meanwhile(database, tool, kek_v1, kek_v2):
         CREATE TABLE p2 (LIKE root INCLUDING INDEXES)
         """
     )
-    database.execute("INSERT INTO p2 VALUES (101, %s)", (seal(kek_v1, b"x").text,))
+    database.execute("INSERT INTO p2 VALUES (101, %s)", (seal(kek_v1, b"x").text if left == "old" else "no envelope",))
     tool.write_catalog({"name": "root", "encrypted_columns": [COLUMN]})
     operator = database.connect("operator")
     with operator.cursor() as cursor:
@@ -328,6 +330,28 @@ def test_what_stands_at_the_end_decides(database, tool, kek_v2):
     fence(tool, "add").expect(0)
 
 
+def test_a_table_that_takes_the_place_of_the_fenced_one(database, tool, kek_v1, kek_v2):
+    """It has the constraint too; but what was looked at is another table."""
+    table = SecretsTable(database).create().fill(kek_v2, range(1, 20))
+    tool.write_catalog(table)
+    database.execute(
+        """
+        CREATE FUNCTION meddle() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF to_regclass('public.first') IS NULL
+                AND EXISTS (SELECT FROM pg_constraint WHERE conname LIKE 'reencrypt%' AND convalidated)
+            THEN
+                ALTER TABLE public.llm_providers RENAME TO first;
+                CREATE TABLE public.llm_providers (LIKE public.first INCLUDING ALL);
+            END IF;
+        END $$;
+        CREATE EVENT TRIGGER meddle ON ddl_command_end EXECUTE FUNCTION meddle()
+        """
+    )
+    outcome = fence(tool, "add").expect(2)
+    assert "llm_providers is another table than at the start" in outcome.stderr
+
+
 def test_printed_statements_mean_the_servers_own_functions(server, database, tool, kek_v1, kek_v2):
     """An operator runs them under a path on which somebody else's functions and operators stand before the server's."""
     table = SecretsTable(database).create().fill(kek_v2, range(1, 20))
@@ -341,10 +365,9 @@ def test_printed_statements_mean_the_servers_own_functions(server, database, too
         """
     )
     sql = fence(tool, "add", "--print-sql").expect(0).stdout
-    database.set("search_path", "evil, public, pg_catalog")
     psql = [str(server.bin / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", database.url]
-    outcome = subprocess.run(psql, input=sql, capture_output=True, text=True)
+    path = {**os.environ, "PGOPTIONS": "-c search_path=evil,public,pg_catalog"}
+    outcome = subprocess.run(psql, input=sql, capture_output=True, text=True, env=path)
     assert outcome.returncode == 0, outcome.stderr
-    database.set("search_path", "public")
     assert refuses(lambda: table.insert([(100, seal(kek_v1, b"late"))]))
     assert status(tool)[0]["validated"]

@@ -100,10 +100,20 @@ def test_an_escaped_envelope_in_an_array(database, tool, table, old):
     assert "public.forgotten.payload holds" in verify(tool).expect(2).stdout
 
 
-def test_a_large_array(database, tool, table, old):
-    """Its text form is beyond the size of a single envelope."""
+def test_a_large_array(database, tool, table, kek_v1):
+    """It is larger than a single envelope may be, stored too."""
     database.execute("CREATE TABLE forgotten (id int, payload text[])")
-    database.execute("INSERT INTO forgotten VALUES (1, array_fill(%s::text, ARRAY[2000]))", (old,))
+    database.execute("INSERT INTO forgotten VALUES (1, %s)", ([seal(kek_v1, b"x").text for _ in range(1000)],))
+    assert database.value("SELECT pg_column_size(payload) FROM forgotten") > 65_536
+    assert "public.forgotten.payload holds" in verify(tool).expect(2).stdout
+
+
+def test_an_array_that_is_small_where_it_is_stored(database, tool, table, old):
+    database.execute("CREATE TABLE forgotten (id int, payload text[])")
+    database.execute(
+        "INSERT INTO forgotten VALUES (1, array_fill('x'::text, ARRAY[200000]) || ARRAY[%s])", (old,)
+    )
+    assert database.value("SELECT pg_column_size(payload) FROM forgotten") < 65_536
     assert "public.forgotten.payload holds" in verify(tool).expect(2).stdout
 
 

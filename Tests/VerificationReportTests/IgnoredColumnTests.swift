@@ -39,7 +39,8 @@ struct IgnoredColumnTests {
         finding.objects = ["large object 7"]
         let column = IgnoredColumn(finding.qualifiedColumn, finding: finding)
         #expect(
-            column.objection(target: "kek-v2", retired: [])?.contains("change or drop large object 7") == true)
+            column.objection(target: "kek-v2", retired: [])?.contains("change or drop large object 7") == true
+        )
         finding.keyIDs = []
         #expect(
             IgnoredColumn(finding.qualifiedColumn, finding: finding)

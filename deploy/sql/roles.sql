@@ -59,6 +59,8 @@ GRANT reencrypt_worker TO reencrypt_coordinator;
 GRANT pg_read_all_stats TO reencrypt_coordinator, reencrypt_verifier;
 -- The catalog's tables, and whether a column outside it holds envelopes. Where nobody may read the whole database, grant
 -- reencrypt_verifier SELECT on the tables in its place: `verify` then says what it could not look at, and proves nothing.
+-- It does not reach large objects: GRANT SELECT ON LARGE OBJECT … TO reencrypt_verifier, or list
+-- pg_catalog.pg_largeobject.data under ignore:.
 GRANT pg_read_all_data TO reencrypt_verifier;
 -- ADD CONSTRAINT and CREATE TRIGGER are the owner's. Make the fence's login a member of the owner of the tables:
 --     GRANT application_owner TO reencrypt_fence;

@@ -8,18 +8,44 @@ package enum StoredRows {
     ) throws(PostgresError) -> [CatalogProblem] {
         let other = try otherMethods(table, session: session)
         if !other.isEmpty { return other }
-        for leaf in table.leaves {
-            let blocks = try session.query(
-                """
-                SELECT pg_catalog.pg_relation_size(\(leaf.oid))
-                    / pg_catalog.current_setting('block_size')::pg_catalog.int8
-                """
-            ).number(0, 0)
-            if let problem = try rowsWithoutBlocks(leaf, of: table, blocks: blocks, session: session) {
-                return [problem]
+        do {
+            return try session.transaction("BEGIN READ ONLY") { session in
+                try session.query("SET LOCAL lock_timeout = '3s'")
+                for leaf in try emptyLeaves(table, session: session) {
+                    if let problem = try rowsWithoutBlocks(leaf, of: table, blocks: 0, session: session) {
+                        return [problem]
+                    }
+                }
+                return []
             }
+        } catch let error as PostgresError where error.sqlState == .lockNotAvailable {
+            return [
+                CatalogProblem(
+                    .warn, table: table.name, "a relation of it is locked by another session",
+                    mend: "find it in pg_locks; the rotation waits for it")
+            ]
+        } catch let error as PostgresError {
+            throw error
+        } catch {
+            throw PostgresError(.unexpectedAnswer, "a look at the rows failed with \(error)")
         }
-        return []
+    }
+
+    /// A relation that somebody has locked is not waited for: the census looks again, in its snapshot.
+    private static func emptyLeaves(
+        _ table: EncryptedTable, session: PostgresSession
+    ) throws(PostgresError) -> [Leaf] {
+        let result = try session.query(
+            """
+            SELECT c.oid FROM pg_catalog.pg_class c
+            WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND CASE
+                WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l
+                    WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock') THEN false
+                ELSE pg_catalog.pg_relation_size(c.oid) = 0 END
+            """, table.relationParameter())
+        var empty: Set<UInt32> = []
+        for row in 0..<result.rowCount { empty.insert(try result.objectID(row, 0)) }
+        return table.leaves.filter { empty.contains($0.oid) }
     }
 
     /// No block is no row: asked of the rows themselves, in the caller's snapshot.

@@ -3,7 +3,7 @@
 /// SQL may say 'under this key' only where the value *begins* with the canonical prefix up to and including
 /// the key id and holds no second member of that name, or by the members of a `jsonb`. A search for the id anywhere in
 /// the value would take an old value with a nested or unknown member of that name for a current one. And of two members
-/// of one name some readers take the last: the value is no envelope, which the parser says. Whatever no predicate here
+/// of one name some readers take the last: the value is no envelope, which the parser says. A value that no predicate here
 /// claims has to be fetched and parsed.
 package struct LabelPredicate: Sendable {
     private let expression: String
@@ -49,8 +49,8 @@ package struct LabelPredicate: Sendable {
     }
 
     /// Neither the name nor an escape, by which it could be spelled, follows the prefix. `right` costs a third of
-    /// `substring`, which counts the characters of all that follows. `E''` means the same whatever
-    /// `standard_conforming_strings` says.
+    /// `substring`, which counts the characters of all that follows. `E''` means the same
+    /// under either `standard_conforming_strings`.
     private func holdsOneKeyID(behind keyID: String) -> String {
         let length = Self.prefix(keyID).utf8.count
         if case .bytea = type {

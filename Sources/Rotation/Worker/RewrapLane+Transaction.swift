@@ -16,22 +16,22 @@ extension RewrapLane {
         if openedAhead != lease { try sendOpening(range, leaf, session) }
         openedAhead = nil
         let opened = try session.collect()
-        guard opened.count == 4 else { throw PostgresError(.unexpectedAnswer, "a transaction began in part") }
-        try checkServingProcess(opened[1].integer(0, 1))
-        guard try opened[1].flag(0, 0) else {
+        guard opened.count == 5 else { throw PostgresError(.unexpectedAnswer, "a transaction began in part") }
+        try checkServingProcess(opened[2].integer(0, 1))
+        guard try opened[2].flag(0, 0) else {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 100...500)), blockedSince: range.blockedSince,
                 cause: .unled, reason: "a new job is about to take the table")
         }
-        guard try !opened[3].flag(0, 0) else {
+        guard try !opened[4].flag(0, 0) else {
             try session.query("ROLLBACK")
             return .handBack(
                 after: .milliseconds(Int.random(in: 500...1_500)), blockedSince: range.blockedSince,
                 cause: .unled, reason: "nobody leads this job")
         }
 
-        let locked = opened[2]
+        let locked = opened[3]
         rewriter.begin(leaf.table.columns)
         defer { cost = BatchCost(rows: locked.rowCount, bytes: rewriter.bytesRead) }
         let sent =
@@ -48,6 +48,7 @@ extension RewrapLane {
     /// enumerates, so whoever gets past both belongs to a job that is still led.
     func sendOpening(_ range: BatchRange, _ leaf: PlannedLeaf, _ session: PostgresSession) throws {
         try send(TransactionSettings.begin, session)
+        try send(TransactionSettings.path, session)
         try send(
             TransactionSettings.open(gate: .gate(leaf.table.lockOID), oid: leaf.table.lockOID), session)
         try send(leaf.statements.lockOld, range, session)

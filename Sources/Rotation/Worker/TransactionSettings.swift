@@ -8,6 +8,9 @@ import Postgres
 struct TransactionSettings {
     static let begin = PreparedStatement(
         name: "begin", sql: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+    /// Names nothing that could be looked up: a trigger of the application may have changed the session's path.
+    static let path = PreparedStatement(
+        name: "path", sql: "SET LOCAL search_path = \(PostgresSession.safePath)")
     static let commit = PreparedStatement(name: "commit", sql: "COMMIT")
 
     /// `lock_timeout` stays well below `deadlock_timeout`: otherwise the application, which has done nothing

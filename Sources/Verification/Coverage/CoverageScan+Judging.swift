@@ -89,7 +89,9 @@ extension CoverageScan {
                         isEmbedded = true
                         keyIDs.formUnion(labels)
                     // The server has found the letters behind the part that came here.
-                    case .none: isEmbedded = isEmbedded || trace == .large
+                    case .none:
+                        let isCut = value.count >= SampleStatements.fetchedBytes
+                        isEmbedded = isEmbedded || trace == .large || (trace == .member && isCut)
                     }
                 }
             }

@@ -19,8 +19,10 @@ struct SampleStatements {
     /// A large value that is read all the same, and how many of them.
     private static let largestRead = 8_388_608
     private static let largeOnesRead = 8
-    /// Values of a column that are fetched and parsed.
+    /// Values of a column that are fetched and parsed, and how much of each: a value is larger than it is stored where
+    /// it was compressed.
     private static let fetched = 200
+    static let fetchedBytes = 262_144
 
     /// Why a value is worth parsing.
     enum Trace: CaseIterable {
@@ -65,7 +67,8 @@ struct SampleStatements {
     func values(of column: CandidateColumn, with trace: Trace) -> String {
         let from = "FROM \(sample([column])) AS s WHERE \(Self.has(trace, column))"
         guard trace == .large else {
-            return "SELECT \(Self.value(column)) \(from) LIMIT \(Self.fetched)"
+            return
+                "SELECT pg_catalog.substr(\(Self.value(column)), 1, \(Self.fetchedBytes)) \(from) LIMIT \(Self.fetched)"
         }
         let marks = Self.spells(Self.members, "l.value", isBytes: column.form == .bytes)
         return """

@@ -14,7 +14,7 @@ struct FenceDefinition: Hashable {
     struct Finding: Hashable {
         /// The ids that it refuses in every spelling; empty where it is not the expression of a fence.
         var refused: [String] = []
-        /// The ids that it refuses as this tool writes them, whatever else it lets in.
+        /// The ids that it refuses as this tool writes them; other spellings may get in.
         var denied: [String] = []
         /// How many spellings of a value under each of the ids that it names get in. Empty for a fence.
         var letIn: [String: Int] = [:]

@@ -5,7 +5,7 @@ package import Postgres
 package enum FenceProof {
     /// The key ids that validated fences refuse in every encrypted column of every table, on the table itself and on
     /// each relation that stores its rows. A constraint counts for the ids that its stored expression refuses in every
-    /// spelling, whatever its name and comment say.
+    /// spelling; its name and comment do not matter.
     ///
     /// It needs no more than the right to read, and runs in the caller's snapshot. A table whose partitions or
     /// children are others than those that `tables` knows has no fence.

@@ -16,12 +16,11 @@ package struct FenceSelection: Sendable {
     /// - Parameters:
     ///   - asked: the ids that are to be refused, at least one, without the target's.
     ///   - previous: the ids of the previous keys.
-    ///   - standing: what stands on the catalog's tables.
+    ///   - denied: the ids that constraints on the catalog's tables deny.
     ///   - keepsOthers: a fence that takes another's place refuses its ids too.
     package init(
-        target: String, asked: [String], previous: [String], standing: [FenceInspection], keepsOthers: Bool
+        target: String, asked: [String], previous: [String], denied: Set<String>, keepsOthers: Bool
     ) {
-        let denied = Set(standing.flatMap(\.denied))
         let others = denied.subtracting(asked).subtracting([target]).sorted()
         self.target = target
         kept = keepsOthers ? others : []
@@ -33,7 +32,7 @@ package struct FenceSelection: Sendable {
 
 extension FenceInspection {
     /// The ids that any constraint on the catalog's columns denies.
-    var denied: Set<String> {
+    package var denied: Set<String> {
         let columns = Set(table.columns.map { StoredName($0.name) })
         return fences.filter { columns.contains(StoredName($0.column)) }
             .reduce(into: []) { $0.formUnion($1.denied) }

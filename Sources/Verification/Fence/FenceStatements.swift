@@ -24,7 +24,7 @@ package struct FenceStatements: Sendable {
         return same.first { inspection.isValidatedBelow($0) } ?? same.first
     }
 
-    /// Whatever else of these columns is called a fence: with other ids, or without effect, on the table or on a
+    /// What else of these columns is called a fence: with other ids, or without effect, on the table or on a
     /// relation below it. Dropped once the new ones stand.
     package var superseded: [FenceInspection.Fence] {
         table.columns.flatMap { column in

@@ -1,29 +1,58 @@
+import Catalog
 import Postgres
 
-/// Transactions that may be about to attach a table, or to have one inherit. They hold ShareUpdateExclusiveLock on the
-/// parent, which a reader's lock lets pass; nothing else shows before they commit. VACUUM and CREATE INDEX CONCURRENTLY
-/// hold the same lock, but no transaction id.
+/// Transactions that may be about to make a name of the catalog lead to other rows, by locks that a reader's lock lets
+/// pass; nothing else shows before they commit:
+///
+/// - ShareUpdateExclusiveLock on a relation: `ATTACH PARTITION`, `INHERIT` and `CREATE TABLE … INHERITS` take it on the
+///   parent. VACUUM and CREATE INDEX CONCURRENTLY hold the same lock, but no transaction id.
+/// - A lock on a schema that comes before the table's on the role's search_path, or on one that nobody else sees yet:
+///   something is created in it, or moved into it, perhaps under the table's name.
+/// - A lock on the list of schemas: one is renamed.
 enum PendingDefinitions {
     /// - Returns: each a few words: `process 42 (psql, user app) on public.t`.
-    static func read(_ relations: [UInt32], _ session: PostgresSession) throws -> [String] {
+    static func read(_ tables: [EncryptedTable], _ session: PostgresSession) throws -> [String] {
         var parameters = QueryParameters()
-        parameters.append(oids: relations)
+        parameters.append(oids: Set(tables.flatMap(\.identity.members).map(\.oid)).sorted())
+        let earlier = try schemasBefore(tables, session)
+        parameters.append(texts: earlier ?? [])
+        parameters.append(int4: earlier == nil ? 0 : 1)
         let result = try session.query(
             """
             SELECT CASE WHEN r.pid IS NULL THEN 'the prepared transaction ' || coalesce(min(p.gid), '?') \
             ELSE 'process ' || r.pid END || ' (' || coalesce(nullif(min(a.application_name), '') || ', ', '') \
             || 'user ' || coalesce(min(a.usename::text), min(p.owner::text), '?') || ') on ' \
-            || string_agg(DISTINCT r.relation::regclass::text, ', ') \
+            || string_agg(DISTINCT CASE WHEN r.locktype = 'object' \
+            THEN 'the schema ' || coalesce(r.objid::regnamespace::text, '?') \
+            WHEN r.relation = 'pg_namespace'::regclass THEN 'the list of schemas' \
+            ELSE r.relation::regclass::text END, ', ') \
             FROM pg_locks AS r JOIN pg_locks AS x ON x.virtualtransaction = r.virtualtransaction \
             AND x.pid IS NOT DISTINCT FROM r.pid AND x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock' \
             AND x.granted \
             LEFT JOIN pg_stat_activity AS a ON a.pid = r.pid \
             LEFT JOIN pg_prepared_xacts AS p ON p.transaction = x.transactionid AND x.pid IS NULL \
-            WHERE r.locktype = 'relation' AND r.granted AND r.mode = 'ShareUpdateExclusiveLock' \
-            AND r.relation = ANY($1) \
-            AND r.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+            WHERE r.granted AND r.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+            AND (r.locktype = 'relation' AND r.mode = 'ShareUpdateExclusiveLock' AND r.relation = ANY($1) \
+            OR r.locktype = 'relation' AND r.relation = 'pg_namespace'::regclass AND r.mode <> 'AccessShareLock' \
+            OR $3 = 1 AND r.locktype = 'object' AND r.classid = 'pg_namespace'::regclass \
+            AND NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.oid = r.objid AND n.nspname <> ALL($2))) \
             GROUP BY r.virtualtransaction, r.pid ORDER BY 1
             """, parameters)
         return try (0..<result.rowCount).map { row throws(PostgresError) in try result.text(row, 0) }
+    }
+
+    /// Schemas of the role's path that come before that of a table which the catalog names without one; nil where it
+    /// names all of them.
+    private static func schemasBefore(
+        _ tables: [EncryptedTable], _ session: PostgresSession
+    ) throws(PostgresError) -> [String]? {
+        let unqualified = tables.filter { $0.identity.tableName.schema == nil }
+        if unqualified.isEmpty { return nil }
+        let path = try session.schemasOfRolePath()
+        let last = unqualified.compactMap { table in
+            let root = table.identity.members.first { $0.oid == table.identity.rootOID }
+            return path.firstIndex { StoredName($0) == root.map { StoredName($0.schema) } }
+        }.max()
+        return Array(path[..<(last ?? path.endIndex)])
     }
 }

@@ -56,7 +56,6 @@ package struct SnapshotHold: Sendable {
         let watcher = PostgresConnection(settings)
         for _ in 1...Self.attempts {
             let held = try await open(watcher)
-            let relations = held.relations
             let ended: Finding?
             do {
                 ended = try await LockQueueWatch(held, settings).guarding { try await body(held) }
@@ -74,7 +73,7 @@ package struct SnapshotHold: Sendable {
                 waiting("The tables changed while they were read (\(change)); reading again")
                 continue
             }
-            let pending = try await pendingDefinitions(of: held.tables, relations, watcher)
+            let pending = try await pendingDefinitions(of: held.tables, watcher)
             if let pending {
                 await watcher.close()
                 return Reading(finding: ended, pending: pending)
@@ -129,15 +128,17 @@ package struct SnapshotHold: Sendable {
 
     /// - Returns: what is still pending when the patience is over; nil where something was attached meanwhile.
     private func pendingDefinitions(
-        of tables: [EncryptedTable], _ relations: [UInt32], _ watcher: PostgresConnection
+        of tables: [EncryptedTable], _ watcher: PostgresConnection
     ) async throws -> [String]? {
         let deadline = ContinuousClock.now + definitionPatience
-        var pending = try await watcher.perform { try PendingDefinitions.read(relations, $0) }
+        var pending = try await watcher.perform { try PendingDefinitions.read(tables, $0) }
         if pending.isEmpty { return [] }
-        waiting("Waiting for transactions that may attach a table: \(pending.joined(separator: ", "))")
+        waiting(
+            "Waiting for transactions that may attach a table, or take its name: \(pending.joined(separator: ", "))"
+        )
         while !pending.isEmpty, ContinuousClock.now < deadline {
             try await Task.sleep(for: .milliseconds(200))
-            pending = try await watcher.perform { try PendingDefinitions.read(relations, $0) }
+            pending = try await watcher.perform { try PendingDefinitions.read(tables, $0) }
         }
         let moved = try await watcher.perform { session in
             try tables.contains { table in

@@ -80,8 +80,8 @@ struct FenceAddCommand: AsyncParsableCommand {
             await connection.close()
             let selection = FenceSelection(
                 target: settings.keyring.primary.id.description, asked: asked,
-                previous: settings.keyring.previous.map(\.id.description), standing: inspections,
-                keepsOthers: !onlyThese)
+                previous: settings.keyring.previous.map(\.id.description),
+                denied: Set(inspections.flatMap(\.denied)), keepsOthers: !onlyThese)
             let output = FenceOutput(logger)
             output.log(selection)
             if options.printSql {

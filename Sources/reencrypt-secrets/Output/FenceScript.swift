@@ -23,8 +23,8 @@ enum FenceScript {
             }.joined()
     }
 
-    /// Whoever runs it has a path of his own, on which anybody's functions and operators may stand before the
-    /// server's.
+    /// An operator runs it under a path of his own, on which somebody else's functions and operators may stand before
+    /// the server's.
     private static let path = "SET search_path = pg_catalog, pg_temp;\n"
 
     private static func head(_ selection: FenceSelection, logOnly: Bool) -> String {
