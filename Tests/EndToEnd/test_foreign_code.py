@@ -132,7 +132,7 @@ def test_a_fence_depends_on_nothing_of_others(server, database, subjects, make_q
     with StatementGate(server, NOTHING) as recorder:
         through = make_tool(database.url_through(recorder.port))
         through.write_catalog(*subjects)
-        printed = through.command("fence", "add", "--catalog", through.catalog).expect(0)
+        through.command("fence", "add", "--catalog", through.catalog).expect(0)
         through.command("fence", "add", "--log-only", "--catalog", through.catalog)
         through.command("fence", "drop", "--catalog", through.catalog).expect(0)
     printed = tool.command("fence", "add", "--print-sql", "--catalog", tool.catalog).expect(0).stdout
@@ -149,9 +149,10 @@ def test_a_fence_depends_on_nothing_of_others(server, database, subjects, make_q
         "LEFT JOIN pg_proc p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid "
         "LEFT JOIN pg_operator o ON d.refclassid = 'pg_operator'::regclass AND o.oid = d.refobjid "
         "LEFT JOIN pg_type t ON d.refclassid = 'pg_type'::regclass AND t.oid = d.refobjid "
-        f"WHERE '{SCHEMA}'::regnamespace IN (p.pronamespace, o.oprnamespace, t.typnamespace)"
+        f"WHERE '{SCHEMA}'::regnamespace IN (p.pronamespace, o.oprnamespace, t.typnamespace) AND c.conrelid <> 0"
     )
     assert not depending, depending
+    assert database.value("SELECT count(*) FROM pg_constraint WHERE conname LIKE 'reencrypt_fence%%' AND convalidated", ())
 
 
 def stored(database) -> list:

@@ -6,6 +6,7 @@ The table of all of them is docs/verdict.md.
 import signal
 import threading
 
+import psycopg2
 import pytest
 from psycopg2 import Binary
 
@@ -359,9 +360,10 @@ def test_an_event_trigger_takes_the_fence_away(database, tool, good, kek_v1):
 def test_a_collation_for_which_letters_are_equal(database, make_tool, kek_v1):
     """Under the column's own collation, `KEK-V2` is `kek-v2`."""
     lower, upper = KeyEncryptionKey.generate("kek-v2"), KeyEncryptionKey.generate("KEK-V2")
-    if not database.value("SELECT count(*) FROM pg_collation WHERE collprovider = 'i'"):
-        pytest.skip("this server knows no ICU collations")
-    database.execute("CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    try:
+        database.execute("CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    except psycopg2.errors.FeatureNotSupported:
+        pytest.skip("this server is built without ICU")
     table = SecretsTable(database, column_type='text COLLATE "no_case"').create()
     table.insert((n, seal(upper, b"x")) for n in range(50))
     tool = make_tool(database.url, primary=lower, previous=(upper,))
