@@ -64,7 +64,8 @@ struct StatisticsRenewal: Sendable {
         do {
             try await connection.perform { session in
                 try session.query(Self.bounds)
-                try session.query(statistics.statement)
+                // Before PostgreSQL 17 expressions of an index are evaluated under the session's path.
+                try session.underRolePath { try session.query(statistics.statement) }
             }
             logger.info("Renewed the planner's statistics of \(statistics.relation)")
             return nil
