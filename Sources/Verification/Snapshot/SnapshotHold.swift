@@ -55,51 +55,63 @@ package struct SnapshotHold: Sendable {
     ) async throws -> Reading<Finding> {
         let watcher = PostgresConnection(settings)
         for _ in 1...Self.attempts {
-            let held = try await open(watcher)
-            let ended: Finding?
+            let held = try await lock(watcher)
+            let attempt: Attempt<Finding>?
             do {
-                ended = try await LockQueueWatch(held, settings).guarding { try await body(held) }
+                attempt = try await LockQueueWatch(held, settings).guarding { try await Self.read(held, body) }
             } catch {
                 await held.reader.close()
                 throw error
             }
-            let change = ended == nil ? nil : try await watcher.perform { try Self.change(held.tables, $0) }
             await held.reader.close()
-            guard let ended else {
+            switch attempt {
+            case nil:
                 waiting("Giving way to a statement that waits for our locks, and reading again")
-                continue
-            }
-            if let change {
+            case .changed(let change):
                 waiting("The tables changed while they were read (\(change)); reading again")
-                continue
+            case .read(let finding):
+                if let pending = try await pendingDefinitions(of: held.tables, watcher) {
+                    await watcher.close()
+                    return Reading(finding: finding, pending: pending)
+                }
             }
-            let pending = try await pendingDefinitions(of: held.tables, watcher)
-            if let pending {
-                await watcher.close()
-                return Reading(finding: ended, pending: pending)
-            }
+            // Whoever was let through, or changes the tables, is given a moment.
+            try await Task.sleep(for: .milliseconds(Int.random(in: 50...150)))
         }
         throw SnapshotHoldError.restless
     }
 
-    // MARK: Opening
+    private enum Attempt<Finding: Sendable>: Sendable {
+        case read(Finding)
+        /// The tables were not the same before, or afterwards; what was read is worth nothing.
+        case changed(String)
+    }
 
-    private func open(_ watcher: PostgresConnection) async throws -> HeldSnapshot {
+    /// Reads between two looks outside of the snapshot.
+    private static func read<Finding: Sendable>(
+        _ held: HeldSnapshot, _ body: @Sendable (HeldSnapshot) async throws -> Finding
+    ) async throws -> Attempt<Finding> {
+        if let change = try await held.watcher.perform({ try Self.change(held.tables, $0) }) {
+            return .changed(change)
+        }
+        let finding = try await body(held)
+        if let change = try await held.watcher.perform({ try Self.change(held.tables, $0) }) {
+            return .changed(change)
+        }
+        return .read(finding)
+    }
+
+    /// Takes the snapshot, and then the locks as soon as all of them are to be had at once.
+    private func lock(_ watcher: PostgresConnection) async throws -> HeldSnapshot {
         let deadline = ContinuousClock.now + lockPatience
         var told = ""
         while true {
             let reader = PostgresConnection(settings)
             do {
                 let resolve = resolve
-                let held = try await reader.perform { session in
+                return try await reader.perform { session in
                     try HeldSnapshot.take(session, reader: reader, watcher: watcher, resolve)
                 }
-                let change = try await watcher.perform { try Self.change(held.tables, $0) }
-                guard let change else { return held }
-                await reader.close()
-                // The snapshot is older than the change, the next one is not.
-                if ContinuousClock.now > deadline { throw SnapshotHoldError.changing(change) }
-                waiting("The tables changed while they were locked (\(change)); beginning again")
             } catch let locked as HeldSnapshot.Locked {
                 await reader.close()
                 let relations = locked.relations
@@ -153,7 +165,6 @@ package struct SnapshotHold: Sendable {
 /// Why the catalog's tables could not be read in one piece.
 package enum SnapshotHoldError: Error, Sendable, CustomStringConvertible {
     case locked(String)
-    case changing(String)
     case restless
     /// A transaction may still attach a table.
     case pending(String)
@@ -165,8 +176,6 @@ package enum SnapshotHoldError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .locked(let who):
             "tables of the catalog are locked by others (\(who)); try again when they have finished"
-        case .changing(let change):
-            "the tables are being changed all the time (\(change)); try again when that is over"
         case .restless:
             "the tables were changed, or statements waited for our locks, each time they were read; try again when that is over"
         case .pending(let who):
