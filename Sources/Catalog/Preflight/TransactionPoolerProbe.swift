@@ -31,7 +31,7 @@ package enum TransactionPoolerProbe {
         } catch  where error.code == .timedOut {
             return CatalogProblem(
                 .refuse, table: nil, "a second session gets no answer while a first one is open",
-                mend: "give the pool more server connections than --concurrency and 3, "
+                mend: "give the pool more server connections than --concurrency and 9, "
                     + "or connect to PostgreSQL itself")
         }
         for _ in 0..<3 {
