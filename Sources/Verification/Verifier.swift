@@ -18,6 +18,12 @@ package struct Verifier: Sendable {
         let start = ContinuousClock.now
         let connection = PostgresConnection(plan.settings)
         var (outcome, opening) = try await pass()
+        // Before the look at what has been committed since: a value that leaves the outside after it was looked at there
+        // was seen, and one that has come in before is seen below.
+        if let coverage = plan.coverage {
+            observer.began("Looking for encrypted columns outside the catalog")
+            outcome.coverageProblems = try await connection.perform { try coverage($0) }
+        }
         if !outcome.database.isStandby {
             // A fence refuses labels. A value that lies about its key passes it.
             if !outcome.isFenced || plan.depth != .labels {
@@ -27,10 +33,6 @@ package struct Verifier: Sendable {
             if try await connection.perform({ try TransactionHorizon.now($0) }) != opening.horizon {
                 try await repeatPass(&outcome, after: opening)
             }
-        }
-        if let coverage = plan.coverage {
-            observer.began("Looking for encrypted columns outside the catalog")
-            outcome.coverageProblems = try await connection.perform { try coverage($0) }
         }
         if !outcome.database.isStandby {
             outcome.durability = try await durability(of: outcome.database.lsn, connection)

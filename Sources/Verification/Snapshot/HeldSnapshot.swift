@@ -13,6 +13,7 @@ package struct HeldSnapshot: Sendable {
     /// How many sessions may hold the locks, the reader included, so that the server's lock table has room for others.
     package let mostSessions: Int
     let sessions = HeldSessions()
+    /// Tables and their indexes: planning locks these as well.
     let relations: [UInt32]
     let locks: [String]
     let instant: ContinuousClock.Instant
@@ -35,10 +36,11 @@ package struct HeldSnapshot: Sendable {
         let mostSessions = try LockBudget.sessions(holding: relations, session)
         let readable = try readable(relations, session)
         let locks = members.filter { readable.contains($0.oid) }.map(\.sqlName)
-        guard try lock(locks, session) else { throw Locked(relations: relations) }
+        let indexes = try indexes(of: relations, session)
+        guard try lock(locks, session) else { throw Locked(relations: relations + indexes) }
         let held = HeldSnapshot(
             name: name, tables: tables, reader: reader, watcher: watcher, mostSessions: mostSessions,
-            relations: relations, locks: locks, instant: instant)
+            relations: relations + indexes, locks: locks, instant: instant)
         held.sessions.add(session)
         return held
     }
@@ -70,6 +72,16 @@ package struct HeldSnapshot: Sendable {
             }
         }
         return true
+    }
+
+    private static func indexes(
+        of relations: [UInt32], _ session: PostgresSession
+    ) throws(PostgresError) -> [UInt32] {
+        var parameters = QueryParameters()
+        parameters.append(oids: relations)
+        let result = try session.query(
+            "SELECT indexrelid FROM pg_index WHERE indrelid = ANY($1)", parameters)
+        return try (0..<result.rowCount).map { row throws(PostgresError) in try result.objectID(row, 0) }
     }
 
     /// A parent that stores nothing need not be readable: it stays unlocked, and a change shows in the last look.

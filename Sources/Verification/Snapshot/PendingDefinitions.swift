@@ -5,7 +5,8 @@ import Postgres
 /// pass; nothing else shows before they commit:
 ///
 /// - ShareUpdateExclusiveLock on a relation: `ATTACH PARTITION`, `INHERIT` and `CREATE TABLE … INHERITS` take it on the
-///   parent. VACUUM and CREATE INDEX CONCURRENTLY hold the same lock, but no transaction id.
+///   parent. VACUUM and CREATE INDEX CONCURRENTLY hold the same lock, but no transaction id. `CREATE TABLE … PARTITION OF`
+///   takes AccessExclusiveLock, which can be on a parent that our role may not read, and so has not locked.
 /// - A lock on a schema that comes before the table's on the role's search_path, or on one that nobody else sees yet:
 ///   something is created in it, or moved into it, perhaps under the table's name.
 /// - A lock on the list of schemas: one is renamed.
@@ -32,7 +33,8 @@ enum PendingDefinitions {
             LEFT JOIN pg_stat_activity AS a ON a.pid = r.pid \
             LEFT JOIN pg_prepared_xacts AS p ON p.transaction = x.transactionid AND x.pid IS NULL \
             WHERE r.granted AND r.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-            AND (r.locktype = 'relation' AND r.mode = 'ShareUpdateExclusiveLock' AND r.relation = ANY($1) \
+            AND (r.locktype = 'relation' AND r.mode IN ('ShareUpdateExclusiveLock', 'AccessExclusiveLock') \
+            AND r.relation = ANY($1) \
             OR r.locktype = 'relation' AND r.relation = 'pg_namespace'::regclass AND r.mode <> 'AccessShareLock' \
             OR $3 = 1 AND r.locktype = 'object' AND r.classid = 'pg_namespace'::regclass \
             AND NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.oid = r.objid AND n.nspname <> ALL($2))) \
