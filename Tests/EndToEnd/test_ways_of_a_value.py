@@ -448,3 +448,16 @@ def test_an_index_that_is_made_concurrently(database, tool, tree):
 def run_on(connection, sql):
     with connection.cursor() as cursor:
         cursor.execute(sql)
+
+
+LIMITS = (
+    "backups, WAL archives and logical dumps", "dead rows and full-page images", "put into another row",
+    "neither connected nor has a replication slot", "a database administrator who lies",
+    "compressed or encrypted again", "temporary tables of other sessions", "dropped columns",
+    "databases that subscribe to this one",
+)  # fmt: skip
+
+
+def test_each_verdict_prints_its_limits(tool, good):
+    printed = verify(tool).expect(0).stdout.split("What this does not prove")[1]
+    assert not [limit for limit in LIMITS if limit not in printed], printed
