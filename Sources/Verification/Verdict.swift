@@ -30,7 +30,7 @@ package struct Verdict: Sendable, Hashable, Encodable {
     /// What no look into a live database can prove.
     package static let limits = [
         "backups, WAL archives and logical dumps from before may hold envelopes under a retired key: archive it until the last of them has expired",
-        "dead rows and full-page images in this server's own files are not looked at",
+        "dead rows and full-page images in this server's own files are not looked at, nor are indexes: one on an encrypted column keeps old values as its boundaries until REINDEX",
         "an envelope that was put into another row opens there as well: the format does not bind a value to its place",
         "a standby that is neither connected nor has a replication slot is not known to this server: until it has caught up, it may come back with values under a retired key",
         "a database administrator who lies, or a server that is not the one the applications use, is not found out",

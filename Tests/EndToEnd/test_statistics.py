@@ -1,7 +1,9 @@
 """The planner's statistics keep whole values: old envelopes stay there until the next ANALYZE."""
 
 import pytest
+from psycopg2 import Binary
 
+from envelope_reference import seal
 from secrets_table import SecretsTable
 
 SAMPLED = """
@@ -170,3 +172,26 @@ def test_a_lock_holds_the_end_up_for_a_moment_alone(database, tool, kek_v1):
         cursor.execute(f"LOCK TABLE {table.sql_name} IN SHARE UPDATE EXCLUSIVE MODE")
         outcome = tool.run().expect(0)
         assert any("ANALYZE" in message and "55P03" in message for message in outcome.messages)
+
+
+def test_statistics_of_a_parent_that_the_role_may_not_read(database, make_tool, kek_v1, kek_v2):
+    """pg_stats passes over what the role may not read, without a word."""
+    database.execute(
+        "CREATE TABLE parted (id bigint PRIMARY KEY, secret bytea) PARTITION BY RANGE (id);"
+        "CREATE TABLE leaf PARTITION OF parted FOR VALUES FROM (0) TO (1000)"
+    )
+    with database.transaction() as cursor:
+        for number in range(100):
+            cursor.execute("INSERT INTO parted VALUES (%s, %s)", (number, Binary(seal(kek_v1, b"old").bytes)))
+    database.execute("ANALYZE parted")
+    with database.transaction() as cursor:
+        for number in range(100):
+            value = Binary(seal(kek_v2, b"new").bytes)
+            cursor.execute("UPDATE parted SET secret = %s WHERE id = %s", (value, number))
+    database.execute("ANALYZE leaf")
+    role = database.create_role("reader")
+    database.execute(f"GRANT SELECT ON leaf TO {role}; GRANT USAGE ON SCHEMA public TO {role}")
+    tool = make_tool(database.url_as(role))
+    tool.write_catalog({"name": "public.parted", "encrypted_columns": ["secret"]})
+    outcome = tool.command("verify", "--catalog", tool.catalog).expect(2)
+    assert "public.parted.secret may hold old values" in outcome.stdout

@@ -8,7 +8,8 @@ import Postgres
 ///   parent. VACUUM and CREATE INDEX CONCURRENTLY hold the same lock, but no transaction id. `CREATE TABLE … PARTITION OF`
 ///   takes AccessExclusiveLock, which can be on a parent that our role may not read, and so has not locked.
 /// - A lock on a schema that comes before the table's on the role's search_path, or on one that nobody else sees yet:
-///   something is created in it, or moved into it, perhaps under the table's name.
+///   something is created in it, or moved into it, perhaps under the table's name. Or the lock of `ALTER TABLE … RENAME`
+///   on a relation there.
 /// - A lock on the list of schemas: one is renamed.
 enum PendingDefinitions {
     /// - Returns: each a few words: `process 42 (psql, user app) on public.t`.
@@ -24,7 +25,8 @@ enum PendingDefinitions {
             ELSE 'process ' || r.pid END || ' (' || coalesce(nullif(min(a.application_name), '') || ', ', '') \
             || 'user ' || coalesce(min(a.usename::text), min(p.owner::text), '?') || ') on ' \
             || string_agg(DISTINCT CASE WHEN r.locktype = 'object' \
-            THEN 'the schema ' || coalesce(r.objid::regnamespace::text, '?') \
+            THEN 'the schema ' || CASE WHEN EXISTS (SELECT FROM pg_namespace AS n WHERE n.oid = r.objid) \
+            THEN r.objid::regnamespace::text ELSE 'that it has just made' END \
             WHEN r.relation = 'pg_namespace'::regclass THEN 'the list of schemas' \
             ELSE r.relation::regclass::text END, ', ') \
             FROM pg_locks AS r JOIN pg_locks AS x ON x.virtualtransaction = r.virtualtransaction \
@@ -36,6 +38,8 @@ enum PendingDefinitions {
             AND (r.locktype = 'relation' AND r.mode IN ('ShareUpdateExclusiveLock', 'AccessExclusiveLock') \
             AND r.relation = ANY($1) \
             OR r.locktype = 'relation' AND r.relation = 'pg_namespace'::regclass AND r.mode <> 'AccessShareLock' \
+            OR $3 = 1 AND r.locktype = 'relation' AND r.mode = 'AccessExclusiveLock' AND EXISTS (SELECT FROM pg_class AS c \
+            JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = r.relation AND n.nspname = ANY($2)) \
             OR $3 = 1 AND r.locktype = 'object' AND r.classid = 'pg_namespace'::regclass \
             AND NOT EXISTS (SELECT FROM pg_namespace AS n WHERE n.oid = r.objid AND n.nspname <> ALL($2))) \
             GROUP BY r.virtualtransaction, r.pid ORDER BY 1

@@ -58,7 +58,9 @@ package struct SnapshotHold: Sendable {
             let held = try await lock(watcher)
             let attempt: Attempt<Finding>?
             do {
-                attempt = try await LockQueueWatch(held, settings).guarding { try await Self.read(held, body) }
+                attempt = try await LockQueueWatch(held, settings).guarding {
+                    try await Self.read(held, body)
+                }
             } catch {
                 await held.reader.close()
                 throw error

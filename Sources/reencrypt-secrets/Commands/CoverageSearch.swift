@@ -34,11 +34,19 @@ final class CoverageSearch: Sendable {
             }
         }
         problems += try statistics(session)
-        let coverage = try CoverageScan(tables, ignored: file.ignored).run(session)
+        problems += try PlannerStatistics.unreadable(of: tables, session)
+        let coverage = try scan(tables, session)
         found.withLock { $0 = coverage }
         let ours = try FenceProof.refusedKeyIDs(in: tables, session).union(retired)
         return problems + coverage.problems
             + coverage.ignored.compactMap { $0.objection(target: targetKeyID, retired: ours) }
+    }
+
+    private func scan(_ tables: [EncryptedTable], _ session: PostgresSession) throws -> Coverage {
+        let yield = SampleYield(process: session.backendPID, settings)
+        let yielding = Task { try await yield.run() }
+        defer { yielding.cancel() }
+        return try CoverageScan(tables, ignored: file.ignored).run(session)
     }
 
     /// A look that takes too long is an objection, not the end of the verification.
