@@ -195,3 +195,26 @@ def test_statistics_of_a_parent_that_the_role_may_not_read(database, make_tool, 
     tool.write_catalog({"name": "public.parted", "encrypted_columns": ["secret"]})
     outcome = tool.command("verify", "--catalog", tool.catalog).expect(2)
     assert "public.parted.secret may hold old values" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        "CREATE STATISTICS kept (mcv) ON tenant, secret FROM secrets",
+        "CREATE INDEX kept ON secrets ((substring(secret from 1 for 200)))",
+    ],
+    ids=["extended", "expression"],
+)
+def test_statistics_that_the_role_may_not_read(database, make_tool, kek_v2, definition):
+    database.execute("CREATE TABLE secrets (id bigint PRIMARY KEY, tenant int, secret bytea)")
+    with database.transaction() as cursor:
+        for number in range(100):
+            cursor.execute("INSERT INTO secrets VALUES (%s, 1, %s)", (number, Binary(seal(kek_v2, b"new").bytes)))
+    role = database.create_role("reader")
+    database.execute(f"GRANT SELECT ON secrets TO {role}; GRANT USAGE ON SCHEMA public TO {role}; ANALYZE secrets")
+    tool = make_tool(database.url_as(role))
+    tool.write_catalog({"name": "public.secrets", "encrypted_columns": ["secret"]})
+    tool.command("verify", "--catalog", tool.catalog).expect(0)
+    database.execute(f"{definition}; ANALYZE secrets")
+    outcome = tool.command("verify", "--catalog", tool.catalog).expect(2)
+    assert "may hold old values, and this role may not read them" in outcome.stdout

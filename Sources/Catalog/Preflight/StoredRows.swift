@@ -9,15 +9,15 @@ package enum StoredRows {
         let other = try otherMethods(table, session: session)
         if !other.isEmpty { return other }
         do {
-            return try session.transaction("BEGIN READ ONLY") { session in
-                try session.query("SET LOCAL lock_timeout = '3s'")
-                for leaf in try emptyLeaves(table, session: session) {
-                    if let problem = try rowsWithoutBlocks(leaf, of: table, blocks: 0, session: session) {
-                        return [problem]
-                    }
+            // A transaction for each: locks of many leaves together could fill the server's table of locks.
+            for leaf in try emptyLeaves(table, session: session) {
+                let problem = try session.transaction("BEGIN READ ONLY") { session in
+                    try session.query("SET LOCAL lock_timeout = '3s'")
+                    return try rowsWithoutBlocks(leaf, of: table, blocks: 0, session: session)
                 }
-                return []
+                if let problem { return [problem] }
             }
+            return []
         } catch let error as PostgresError where error.sqlState == .lockNotAvailable {
             return [
                 CatalogProblem(

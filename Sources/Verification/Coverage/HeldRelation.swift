@@ -7,6 +7,8 @@ struct HeldRelation {
     private let oid: UInt32
     private let session: PostgresSession
     private static let attempts = 5
+    /// A statement that was cancelled earlier than that did not reach the session's `statement_timeout` of 30 s.
+    private static let shorterThanTimeOut: Duration = .seconds(25)
 
     init(_ oid: UInt32, _ session: PostgresSession) {
         self.oid = oid
@@ -30,8 +32,9 @@ struct HeldRelation {
         _ body: (_ columns: [CandidateColumn], _ blocks: Int) throws(PostgresError) -> R
     ) throws(PostgresError) -> Look<R> {
         var current = columns
-        for _ in 0..<Self.attempts {
+        for attempt in 1...Self.attempts {
             var failure: PostgresError?
+            let start = ContinuousClock.now
             do throws(PostgresError) {
                 let (isUnchanged, blocks) = try open(current)
                 if isUnchanged {
@@ -46,6 +49,13 @@ struct HeldRelation {
             try session.query("ROLLBACK")
             let fresh = try CandidateColumn.all(session, of: oid)
             if fresh.isEmpty { return .gone }
+            // A sample that gave way to a statement that waited for it is taken again behind that statement.
+            let gaveWay =
+                failure?.sqlState == .queryCanceled && ContinuousClock.now - start < Self.shorterThanTimeOut
+            if gaveWay, attempt < Self.attempts {
+                current = fresh
+                continue
+            }
             // No other name explains this error.
             if let failure, Set(current.map(Names.init)).isSubset(of: fresh.map(Names.init)) {
                 return .failed(failure, current)

@@ -8,7 +8,8 @@ enum SharedSnapshot {
     /// somebody else holds is waited for a moment alone, since others wait for those that are held meanwhile.
     private static let settings = """
         SELECT set_config('row_security', 'off', true), set_config('statement_timeout', '0', true), \
-        set_config('idle_in_transaction_session_timeout', '0', true), set_config('lock_timeout', '100ms', true), \
+        set_config('idle_in_transaction_session_timeout', '0', true), set_config('lock_timeout', least(100, greatest(10, floor(extract(epoch FROM \
+        current_setting('deadlock_timeout')::interval) * 250)))::text, true), \
         set_config('plan_cache_mode', 'force_generic_plan', true), \
         set_config('max_parallel_workers_per_gather', '0', true)
         """
