@@ -12,11 +12,14 @@ extension PostgresSession {
     package static let setLocalPath = PreparedStatement(
         name: "local_path", sql: "SELECT pg_catalog.set_config('search_path', $1, true)")
 
-    /// - Returns: the path that the session had.
-    func settleSearchPath() throws(PostgresError) -> String {
+    /// Gives the session its path, and a life of its own.
+    /// - Returns: the path that it had.
+    func settle() throws(PostgresError) -> String {
         var none = QueryParameters()
         try send("SELECT pg_catalog.current_setting('search_path')", &none)
         try send("SET search_path = \(Self.safePath)", &none)
+        // A default of the role or the database would end a session that waits for another one of ours.
+        if serverVersion >= 140_000 { try send("SET idle_session_timeout = 0", &none) }
         try submit()
         guard let path = try collect().first else {
             throw PostgresError(.unexpectedAnswer, "the server did not say what its search_path is")

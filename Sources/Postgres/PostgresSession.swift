@@ -44,15 +44,13 @@ package final class PostgresSession {
         self.settings = settings
         self.backendPID = pid
         rolePath = ""
-        rolePath = try settleSearchPath()
+        rolePath = try settle()
         let answer = try query(
             """
             SELECT set_config('datestyle', 'ISO, YMD', false), set_config('timezone', 'UTC', false), \
             set_config('intervalstyle', 'postgres', false), set_config('bytea_output', 'hex', false), \
             set_config('extra_float_digits', '1', false), \(SilenceProbe.Process.columns)
             """)
-        // A default of the role or the database would end a session that waits for another one of ours.
-        if serverVersion >= 140_000 { try query("SET idle_session_timeout = 0") }
         process = SilenceProbe.Process(pid: try answer.number(0, 5), start: try answer.text(0, 6))
         // There any byte may be in a text: the server would refuse to send what is no UTF-8, and the value could not
         // even be named as a failed record.
