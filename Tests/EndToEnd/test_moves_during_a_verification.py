@@ -136,13 +136,14 @@ def test_another_table_is_about_to_take_the_name(database, make_tool, kek_v1, ke
     insert(database, "public.secrets", range(50), kek_v2)
     for table in ("front.vault", "aside.secrets"):
         insert(database, table, range(50), kek_v1)
-    database.set("search_path", "front, public")
+    database.execute(f"ALTER DATABASE {database.name} SET search_path = front, public")
     late = ApplicationTransaction(database, PATH_CHANGES[change]).settle()
     tool = make_tool(database.url)
     tool.write_catalog({"name": "secrets", "encrypted_columns": ["secret"]})
     outcome = tool.command(*command.split(), "--catalog", tool.catalog, timeout=90)
     late.commit()
     outcome.expect(1, 2)
+    assert "may attach a table" in outcome.stderr, str(outcome)
 
 
 def test_an_application_does_not_wait_behind_a_sample(database, tool, kek_v2):
