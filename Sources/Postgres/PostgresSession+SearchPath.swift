@@ -1,6 +1,6 @@
 /// Where names of our own statements are looked up: in `pg_catalog`, and last among temporary objects.
 ///
-/// Whoever may create objects in a schema of the role's own path could otherwise define a function or an operator that
+/// A role that may create objects in a schema of the role's own path could otherwise define a function or an operator that
 /// fits our statements better than PostgreSQL's, and it would run with our rights (CVE-2018-1058). So a session has the
 /// safe path from its first statement on, which is qualified itself. Two kinds of names belong to the application, and
 /// are looked up under its own path: those of the catalog file, and those in the bodies of its triggers, constraints

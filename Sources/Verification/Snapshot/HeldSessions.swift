@@ -9,7 +9,7 @@ final class HeldSessions: Sendable {
         _ = processes.withLock { $0.insert(session.backendPID) }
     }
 
-    /// Ends those that still hold one of the locks, whatever their clients are doing.
+    /// Ends those that still hold one of the locks, even if their clients do not answer.
     func end(holding relations: [UInt32], _ session: PostgresSession) throws {
         var parameters = QueryParameters()
         parameters.append(texts: processes.withLock { $0.map(String.init) })

@@ -1,7 +1,7 @@
 package import Catalog
 package import Postgres
 
-/// A snapshot whose tables are locked against whatever would hide their rows from it.
+/// A snapshot whose tables are locked against every statement that would hide their rows.
 package struct HeldSnapshot: Sendable {
     /// As `SET TRANSACTION SNAPSHOT` takes it.
     package let name: String

@@ -8,7 +8,7 @@ struct LockQueueWatch: Sendable {
     /// Of its own: a statement that is cancelled with the watch is nobody else's.
     private let connection: PostgresConnection
 
-    /// Whoever is seen waiting in two looks is let through.
+    /// A statement that is seen waiting in two looks is let through.
     private static let interval: Duration = .milliseconds(150)
 
     init(_ held: HeldSnapshot, _ settings: ConnectionSettings) {

@@ -44,7 +44,7 @@ package struct SnapshotHold: Sendable {
     /// What a reading found.
     package struct Reading<Finding: Sendable>: Sendable {
         package let finding: Finding
-        /// Transactions that may still attach a table, each a sentence. Whatever it holds was not read.
+        /// Transactions that may still attach a table, each a sentence. The rows of that table were not read.
         package let pending: [String]
     }
 
@@ -77,7 +77,7 @@ package struct SnapshotHold: Sendable {
                     return Reading(finding: finding, pending: pending)
                 }
             }
-            // Whoever was let through, or changes the tables, is given a moment.
+            // The statement that was let through, or changes the tables, is given a moment.
             try await Task.sleep(for: .milliseconds(Int.random(in: 50...150)))
         }
         throw SnapshotHoldError.restless

@@ -2,7 +2,7 @@ import Postgres
 
 /// What a snapshot sees of transactions, in PostgreSQL's own text form (`xmin:xmax:xip`).
 ///
-/// Whatever a later snapshot sees and this one does not was written by a transaction that this one took to be running or
+/// A row version that a later snapshot sees, and this one does not, was written by a transaction that this one took to be running or
 /// not begun: one with an id of at least `xmin`.
 struct TransactionHorizon: Sendable, Hashable {
     let text: String
