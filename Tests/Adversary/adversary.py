@@ -31,7 +31,7 @@ import deeds_of_rows  # noqa: E402,F401
 from game import COMMANDS, Game  # noqa: E402
 from private_postgres import PrivatePostgres  # noqa: E402
 from private_redis import PrivateRedis  # noqa: E402
-from rotation_tool import binary_path  # noqa: E402
+from support.rotation_tool import binary_path  # noqa: E402
 from world import SETTINGS  # noqa: E402
 
 # How long an application's statement may wait because of `verify`.

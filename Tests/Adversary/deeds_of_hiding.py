@@ -3,8 +3,8 @@
 import psycopg2
 
 from deed import VERIFICATIONS, Script, deed
+from support.waiting import wait_until
 from tables import old
-from waiting import wait_until
 
 
 def _hidden(name, definition, insertion, make=old, more=()):

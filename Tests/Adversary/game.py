@@ -15,8 +15,8 @@ from deed import Deed, PATIENCE_SECONDS, chosen, fitting
 from deeds_of_foreign_code import CALLED
 from gate import Gate
 from lock_watch import LockWatch
-from queue_process import Queue, QueueTool
-from rotation_tool import RotationTool
+from support.queue_process import Queue, QueueTool
+from support.rotation_tool import RotationTool
 from tables import NEW, OLD
 from world import World
 

@@ -10,7 +10,7 @@ import select
 import threading
 import time
 
-from statement_proxy import StatementProxy, _Frontend
+from support.statement_proxy import StatementProxy, _Frontend
 
 _BLOCK = 1 << 16
 LONGEST_HOLD_SECONDS = 4.0

@@ -2,7 +2,7 @@
 
 import psycopg2
 
-from isolated_database import IsolatedDatabase
+from support.isolated_database import IsolatedDatabase
 from tables import new, lie, old, tables
 
 SETTINGS = {

@@ -9,8 +9,8 @@ import psycopg2
 from envelope_reference import KeyEncryptionKey, seal_canonical
 from private_postgres import PrivatePostgres
 from private_redis import PrivateRedis
-from resp_proxy import RespProxy
-from rotation_tool import catalog_yaml
+from support.resp_proxy import RespProxy
+from support.rotation_tool import catalog_yaml
 
 WORKERS = 3
 ROWS_A_BATCH = 10

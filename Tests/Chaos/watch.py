@@ -4,9 +4,9 @@ import bisect
 import threading
 import time
 
-from queue_equations import broken_equations, COUNTERS
-from queue_process import numbered
 from resp_client import RedisAway, RedisError, fields
+from support.queue_equations import broken_equations, COUNTERS
+from support.queue_process import numbered
 
 SAMPLE_SECONDS = 0.1
 # A lease that ran out is found by whoever asks Redis next; workers do so at least every ten seconds.

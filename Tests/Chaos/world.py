@@ -17,7 +17,7 @@ from postgres_pair import PostgresPair
 from recoveries import Recoveries
 from redis_under_fire import RedisUnderFire
 from roles import Role, Supervisor
-from rotation_tool import catalog_yaml
+from support.rotation_tool import catalog_yaml
 from switchboard import Switchboard
 from verification import Verifier
 from watch import Watch

@@ -8,9 +8,11 @@ import tempfile
 import pytest
 
 from envelope_reference import KeyEncryptionKey
-from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
-from rotation_tool import RotationTool, binary_path
+from support.isolated_database import IsolatedDatabase
+from support.rotation_tool import RotationTool, binary_path
+
+pytest_plugins = ["support.queue_fixtures"]
 
 WATCHDOG_SECONDS = 120
 SERVER_SETTINGS = {

@@ -7,10 +7,9 @@ import time
 
 import pytest
 
-from queue_fixtures import *  # noqa: F403
-from secrets_table import SecretsTable
-from step_proxy import Step, StepProxy
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.step_proxy import Step, StepProxy
+from support.waiting import wait_until
 
 # The silence that is borne, the time in which the server is asked, and what the machine is busy with.
 NOTICED_WITHIN_SECONDS = 15

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 from test_refused_tables import GOOD, REFUSED
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import subprocess
 import pytest
 import yaml
 
-from queue_fixtures import *  # noqa: F403
-from rotation_tool import REPOSITORY
-from waiting import wait_until
+from support.rotation_tool import REPOSITORY
+from support.waiting import wait_until
 
 COMPOSE = yaml.safe_load((REPOSITORY / "deploy/compose.yaml").read_text(encoding="utf-8"))
 OURS = {name: service for name, service in COMPOSE["services"].items() if service["image"] == "reencrypt-secrets"}

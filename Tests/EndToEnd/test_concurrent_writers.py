@@ -9,11 +9,11 @@ import os
 
 import pytest
 
-from application_writers import ApplicationWriters, WrittenTable, fill
 from envelope_reference import open_envelope
-from secrets_table import SecretsTable
-from statement_proxy import StatementProxy
-from waiting import wait_until
+from support.application_writers import ApplicationWriters, WrittenTable, fill
+from support.secrets_table import SecretsTable
+from support.statement_proxy import StatementProxy
+from support.waiting import wait_until
 
 WRITES = int(os.environ.get("REENCRYPT_TEST_WRITES", "100000"))
 ROWS = 20_000

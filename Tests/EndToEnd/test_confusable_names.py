@@ -3,7 +3,7 @@
 import pytest
 
 from envelope_reference import key_id, seal
-from secrets_table import quoted
+from support.secrets_table import quoted
 from test_verify import verify
 
 COMPOSED, APART = "cl\u00e9", "cle\u0301"

@@ -6,11 +6,10 @@ import signal
 
 import pytest
 
-from core_dump import WINDOW, found_windows, take
 from envelope_reference import unwrap
-from process_memory import mappings_that_hold
-from queue_fixtures import *  # noqa: F403
-from secrets_table import SecretsTable
+from support.core_dump import WINDOW, found_windows, take
+from support.process_memory import mappings_that_hold
+from support.secrets_table import SecretsTable
 
 MARKER = b"PLAINTEXT-MARKER-c07e-"
 # Stands in the environment beside the keys. Of period 4, so that each search finds it wherever it begins.

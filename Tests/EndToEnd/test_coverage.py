@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from envelope_reference import KeyEncryptionKey, seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ import urllib.request
 
 import pytest
 
-from browser import Browser
-from queue_fixtures import *  # noqa: F403
-from waiting import wait_until
+from support.browser import Browser
+from support.waiting import wait_until
 
 TOKEN = "a-token-of-the-tests-0123456789"
 LOCKED = 1_500

@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from rotation_tool import REPOSITORY
-from waiting import wait_until
+from support.rotation_tool import REPOSITORY
+from support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.watchdog(300)]
 

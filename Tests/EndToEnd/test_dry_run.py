@@ -5,7 +5,7 @@ import re
 import pytest
 
 from envelope_reference import seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 WOULD = re.compile(r"Would re-encrypt (\S+)\.(\S+) \(id=(.*), current_key=(.*)\)")
 

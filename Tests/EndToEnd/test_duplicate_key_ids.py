@@ -4,7 +4,7 @@ envelope. Nothing that begins with our label may hide one."""
 import pytest
 
 from envelope_reference import seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 COLUMN_TYPES = ["bytea", "text", "varchar", "json"]
 PREFIX = '{"version":1,"alg":"AES-256-GCM","key_id":"kek-v2",'

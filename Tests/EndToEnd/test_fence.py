@@ -11,10 +11,10 @@ import psycopg2
 import pytest
 
 from envelope_reference import MEMBERS, KeyEncryptionKey, Spelling, seal
-from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.isolated_database import IsolatedDatabase
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 COLUMN_TYPES = ["bytea", "text", "varchar", "json", "jsonb"]
 NAME = "reencrypt_fence_retired_key_see_runbook_"

@@ -1,6 +1,5 @@
 """The fence and a job on the queue: a target that a fence denies is refused before anything is enumerated."""
 
-from queue_fixtures import *  # noqa: F403
 from test_fence import fence
 
 

@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from envelope_reference import KeyEncryptionKey, seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 # As version 0.1.0 made it for text: it trusts what begins with the target's label.
 EARLIER = r"""

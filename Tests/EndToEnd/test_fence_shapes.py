@@ -10,8 +10,8 @@ from psycopg2 import Binary
 from psycopg2.extras import execute_values
 
 from envelope_reference import ALGORITHM, CANONICAL, MEMBERS, KeyEncryptionKey, Spelling, random_spelling, seal, spell
-from legal_spellings import unknown_members
-from secrets_table import SecretsTable
+from support.legal_spellings import unknown_members
+from support.secrets_table import SecretsTable
 
 COLUMN_TYPES = ["bytea", "text", "varchar", "json", "jsonb"]
 SHAPES = int(os.environ.get("REENCRYPT_TEST_FENCE_SHAPES", 10_000))

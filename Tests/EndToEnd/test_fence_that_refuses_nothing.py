@@ -9,8 +9,8 @@ import psycopg2
 import pytest
 
 from envelope_reference import MEMBERS, Spelling, seal
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 NAME = "reencrypt_fence_retired_key_see_runbook_0123456789abcdef"
 COMMENT = '{"retired":["kek-v1"],"target":"kek-v2"}'

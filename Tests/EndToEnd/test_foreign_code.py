@@ -6,11 +6,10 @@ import pytest
 from psycopg2 import Binary
 
 from envelope_reference import MEMBERS, Spelling, seal
-from lies import expect_truth, liar, needs_another
-from queue_fixtures import *  # noqa: F403
-from secrets_table import SecretsTable
-from shadows import CALLED, SCHEMA, SpokenNames, plant
-from statement_gate import StatementGate
+from support.lies import expect_truth, liar, needs_another
+from support.secrets_table import SecretsTable
+from support.shadows import CALLED, SCHEMA, SpokenNames, plant
+from support.statement_gate import StatementGate
 from test_verify import verify
 
 NOTHING = r"\bthere is no such statement\b"

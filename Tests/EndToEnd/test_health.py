@@ -9,10 +9,9 @@ import socket
 
 import pytest
 
-from queue_fixtures import *  # noqa: F403
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 from test_verify_on_standbys import standby  # noqa: F401
-from waiting import wait_until
 
 LISTENING = re.compile(r"Listening for HTTP .*port=\"?(\d+)")
 

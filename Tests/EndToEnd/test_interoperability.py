@@ -22,10 +22,10 @@ from envelope_reference import (
     random_spelling,
     seal,
 )
-from isolated_database import IsolatedDatabase
-from key_shapes import CASELESS_COLLATION, KEY_SHAPES, require_icu
-from legal_spellings import unknown_members
-from secrets_table import SecretsTable, quoted
+from support.isolated_database import IsolatedDatabase
+from support.key_shapes import CASELESS_COLLATION, KEY_SHAPES, require_icu
+from support.legal_spellings import unknown_members
+from support.secrets_table import SecretsTable, quoted
 
 COLUMN_TYPES = ["bytea", "text", "varchar", "varchar(100000)", "json", "jsonb"]
 OLD_ROWS, CURRENT_ROWS, NULL_ROWS = 50, 12, 6

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from envelope_reference import KeyEncryptionKey
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 
 def keygen(tool, *arguments):

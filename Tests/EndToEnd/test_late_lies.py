@@ -2,13 +2,13 @@
 
 import pytest
 
-from application_transaction import ApplicationTransaction
 from envelope_reference import seal
-from lies import liar
-from secrets_table import SecretsTable
-from statement_gate import StatementGate
+from support.application_transaction import ApplicationTransaction
+from support.lies import liar
+from support.secrets_table import SecretsTable
+from support.statement_gate import StatementGate
+from support.waiting import wait_until
 from test_verify import expect_named, verify
-from waiting import wait_until
 
 ROWS = 100
 SNAPSHOT = r"pg_export_snapshot"

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from envelope_reference import KeyEncryptionKey
-from isolated_database import IsolatedDatabase
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.isolated_database import IsolatedDatabase
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 ROWS = 400
 BATCH = ("--batch-size", 20)

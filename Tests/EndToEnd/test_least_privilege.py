@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from queue_fixtures import *  # noqa: F403
-from rotation_tool import REPOSITORY
+from support.rotation_tool import REPOSITORY
 from test_verify_on_standbys import standby  # noqa: F401
 
 ROLES = REPOSITORY / "deploy/sql/roles.sql"

@@ -8,8 +8,8 @@ import pytest
 from psycopg2 import Binary
 
 from envelope_reference import seal
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 LOCK_SECONDS = float(os.environ.get("REENCRYPT_TEST_LOCK_SECONDS", "20"))
 ROWS = 500

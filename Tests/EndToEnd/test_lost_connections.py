@@ -7,11 +7,11 @@ import socket
 
 import pytest
 
-from statement_proxy import Cut, StatementProxy
-from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.isolated_database import IsolatedDatabase
+from support.secrets_table import SecretsTable
+from support.statement_proxy import Cut, StatementProxy
+from support.waiting import wait_until
 
 ROWS = 400
 BATCH = ("--batch-size", 20)

@@ -6,7 +6,7 @@ import xml.etree.ElementTree
 import os
 import subprocess
 
-from rotation_tool import REPOSITORY, binary_path
+from support.rotation_tool import REPOSITORY, binary_path
 
 
 def bench(*arguments) -> str:

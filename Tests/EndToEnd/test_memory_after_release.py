@@ -12,8 +12,8 @@ import subprocess
 import pytest
 
 from envelope_reference import KeyEncryptionKey, seal
-from process_memory import mappings_that_hold
-from rotation_tool import binary_path
+from support.process_memory import mappings_that_hold
+from support.rotation_tool import binary_path
 
 PLAINTEXT = b"plaintext-that-must-not-stay-0123456789"
 

@@ -9,12 +9,11 @@ import time
 
 import pytest
 
-from queue_fixtures import *  # noqa: F403
-from rotation_tool import REPOSITORY
-from secrets_table import SecretsTable
+from support.rotation_tool import REPOSITORY
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 from test_dashboard import LOCKED, Dashboard, dashboard, held  # noqa: F401
 from test_health import Health
-from waiting import wait_until
 
 PROMTOOL = REPOSITORY / ".build/tools/promtool"
 SERIES = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")

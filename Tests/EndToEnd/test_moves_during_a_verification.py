@@ -6,11 +6,11 @@ import time
 import pytest
 from psycopg2 import Binary
 
-from application_transaction import ApplicationTransaction
 from envelope_reference import seal
-from statement_gate import StatementGate
+from support.application_transaction import ApplicationTransaction
+from support.statement_gate import StatementGate
+from support.waiting import wait_until
 from test_verify import verify
-from waiting import wait_until
 
 # The question behind which the first snapshot has been read.
 HORIZON = re.compile(r"^SELECT pg_current_snapshot\(\)::text$")

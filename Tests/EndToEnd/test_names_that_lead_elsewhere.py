@@ -6,14 +6,13 @@ import psycopg2
 import pytest
 from psycopg2 import Binary
 
-from application_transaction import ApplicationTransaction
 from envelope_reference import seal
-from lies import expect_truth, liar, needs_another
-from queue_fixtures import *  # noqa: F403
-from queue_process import wait_until_ready
-from statement_gate import StatementGate
+from support.application_transaction import ApplicationTransaction
+from support.lies import expect_truth, liar, needs_another
+from support.queue_process import wait_until_ready
+from support.statement_gate import StatementGate
+from support.waiting import wait_until
 from test_verify import verify
-from waiting import wait_until
 
 HALF = 100
 

@@ -3,8 +3,8 @@
 import pytest
 
 from envelope_reference import seal
-from isolated_database import IsolatedDatabase
-from secrets_table import SecretsTable
+from support.isolated_database import IsolatedDatabase
+from support.secrets_table import SecretsTable
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from rotation_tool import REPOSITORY
+from support.rotation_tool import REPOSITORY
 
 pytestmark = [
     pytest.mark.slow,

@@ -3,7 +3,7 @@
 from psycopg2 import Binary
 
 from envelope_reference import seal
-from waiting import wait_until
+from support.waiting import wait_until
 
 
 def test_a_partition_attached_during_a_run(database, tool, kek_v1, kek_v2):

@@ -9,13 +9,12 @@ import tempfile
 import pytest
 
 from envelope_reference import seal
-from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
-from queue_fixtures import *  # noqa: F403
-from resp_proxy import RespProxy
-from rotation_tool import RotationTool
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.isolated_database import IsolatedDatabase
+from support.resp_proxy import RespProxy
+from support.rotation_tool import RotationTool
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 PLACE = re.compile(r"\((\d+),(\d+)\)")
 PHYSICAL = ("--order", "physical")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from envelope_reference import CANONICAL, KeyEncryptionKey, Spelling, seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 ROWS = 1_000
 PLAIN_TEXT = "sk-live-plain-text-left-behind"

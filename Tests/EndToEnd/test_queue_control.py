@@ -11,12 +11,11 @@ import jsonschema
 import pytest
 
 from envelope_reference import KeyEncryptionKey, seal
-from queue_fixtures import *  # noqa: F403
-from queue_process import Queue, tally, wait_until_ready
-from resp_proxy import RespProxy
-from rotation_tool import REPOSITORY
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.queue_process import Queue, tally, wait_until_ready
+from support.resp_proxy import RespProxy
+from support.rotation_tool import REPOSITORY
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 SMALL = ("--batch-size", 20)
 LOCKED = 1_500

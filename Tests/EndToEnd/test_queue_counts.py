@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from queue_fixtures import *  # noqa: F403
-from queue_process import repeating, tally, wait_until_ready
-from resp_proxy import DROP_ANSWER, DROP_REQUEST, RespProxy
-from waiting import wait_until
+from support.four_tables import ROWS
+from support.queue_process import repeating, tally, wait_until_ready
+from support.resp_proxy import DROP_ANSWER, DROP_REQUEST, RespProxy
+from support.waiting import wait_until
 
 # A million rows by hand take their time.
-PATIENCE = 60 + ROWS // 5_000  # noqa: F405
+PATIENCE = 60 + ROWS // 5_000
 pytestmark = pytest.mark.watchdog(120 + 5 * PATIENCE)
 
 

@@ -9,12 +9,12 @@ import time
 import pytest
 
 from envelope_reference import seal
-from queue_equations import COUNTERS, broken_equations
-from queue_fixtures import *  # noqa: F403
-from queue_process import RUNNING, numbered
 from resp_client import RedisAway, RedisClient, fields
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.four_tables import ROWS
+from support.queue_equations import COUNTERS, broken_equations
+from support.queue_process import RUNNING, numbered
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 SAMPLE_SECONDS = 0.01
 ALL_FIELDS = COUNTERS + [

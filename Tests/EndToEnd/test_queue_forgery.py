@@ -7,9 +7,8 @@ import signal
 
 import pytest
 
-from queue_fixtures import *  # noqa: F403
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 ROWS_EACH = 600
 

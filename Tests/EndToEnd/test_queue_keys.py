@@ -1,12 +1,9 @@
 """A worker proves that its keys, catalog and database are the job's before its first write."""
 
-
-
 from envelope_reference import KeyEncryptionKey
-from isolated_database import IsolatedDatabase
-from queue_fixtures import *  # noqa: F403
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.isolated_database import IsolatedDatabase
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 SMALL = ("--batch-size", 20)
 

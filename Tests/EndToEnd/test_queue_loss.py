@@ -7,9 +7,8 @@ import time
 import pytest
 
 from envelope_reference import seal
-from queue_fixtures import *  # noqa: F403
-from resp_proxy import DROP_ANSWER, Answer, RespProxy
-from waiting import wait_until
+from support.resp_proxy import DROP_ANSWER, Answer, RespProxy
+from support.waiting import wait_until
 
 SMALL = ("--batch-size", 10)
 

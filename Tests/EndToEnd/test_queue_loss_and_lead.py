@@ -7,13 +7,12 @@ import time
 
 import pytest
 
-from isolated_database import IsolatedDatabase
 from private_postgres import PrivatePostgres
-from queue_fixtures import *  # noqa: F403
-from queue_process import end_leaders
-from resp_proxy import RespProxy
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.isolated_database import IsolatedDatabase
+from support.queue_process import end_leaders
+from support.resp_proxy import RespProxy
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 # Slow enough for a spare to come in the middle of the job, on a fast machine too.
 SMALL = ("--batch-size", 10, "--max-records-per-second", 2_000)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rotation_tool import REPOSITORY
+from support.rotation_tool import REPOSITORY
 
 BENCHMARKS = REPOSITORY / "scripts/benchmarks"
 

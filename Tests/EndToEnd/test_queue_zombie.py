@@ -7,12 +7,11 @@ import time
 
 import pytest
 
-from queue_fixtures import *  # noqa: F403
-from queue_process import end_leaders, repeating
-from resp_proxy import RespProxy
-from secrets_table import SecretsTable
-from step_proxy import Step, StepProxy
-from waiting import wait_until
+from support.queue_process import end_leaders, repeating
+from support.resp_proxy import RespProxy
+from support.secrets_table import SecretsTable
+from support.step_proxy import Step, StepProxy
+from support.waiting import wait_until
 
 ROWS_HERE = 1_000
 # One stopped worker a step. Between the answer to the first statements and the UPDATE lies "before UPDATE".

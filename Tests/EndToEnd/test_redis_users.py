@@ -15,10 +15,9 @@ import urllib.request
 import pytest
 
 from private_redis import free_loopback_port, redis_server_binary
-from queue_fixtures import *  # noqa: F403
-from rotation_tool import REPOSITORY
+from support.rotation_tool import REPOSITORY
+from support.waiting import wait_until
 from test_dashboard import Dashboard
-from waiting import wait_until
 
 ACL = REPOSITORY / "deploy/redis/users.acl"
 PASSWORD = "a-password-of-the-tests"

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from envelope_reference import open_envelope, parse, random_spelling, seal, unwrap
-from legal_spellings import unknown_members
-from secrets_table import SecretsTable
+from support.legal_spellings import unknown_members
+from support.secrets_table import SecretsTable
 
 
 def others(value) -> dict:

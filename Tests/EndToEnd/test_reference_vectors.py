@@ -7,7 +7,7 @@ import random
 import pytest
 
 from envelope_reference import EnvelopeError, KeyEncryptionKey, differs_only_in, open_envelope, random_spelling, seal
-from rotation_tool import REPOSITORY
+from support.rotation_tool import REPOSITORY
 
 
 @pytest.fixture(scope="module")

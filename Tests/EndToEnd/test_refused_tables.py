@@ -3,8 +3,8 @@
 import pytest
 
 from envelope_reference import KeyEncryptionKey, seal
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 GOOD = "CREATE TABLE llm_providers (id bigint PRIMARY KEY, name text, api_key_encrypted bytea)"
 

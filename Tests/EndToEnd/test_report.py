@@ -8,10 +8,10 @@ import shutil
 import jsonschema
 import pytest
 
-from openssl_keys import SigningKey
 from private_postgres import PrivatePostgres
-from rotation_tool import REPOSITORY
-from secrets_table import SecretsTable
+from support.openssl_keys import SigningKey
+from support.rotation_tool import REPOSITORY
+from support.secrets_table import SecretsTable
 
 SCHEMA = json.loads((REPOSITORY / "docs/report.schema.json").read_text(encoding="utf-8"))
 CHALLENGE = "audit 2024-Q1/17"

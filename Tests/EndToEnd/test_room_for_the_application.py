@@ -7,9 +7,8 @@ import time
 import psycopg2
 import pytest
 
-from queue_fixtures import *  # noqa: F403
+from support.waiting import wait_until
 from test_verify_on_standbys import standby  # noqa: F401  pylint: disable=unused-import
-from waiting import wait_until
 
 
 def throttled(queue) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 ACCESS_METHOD = "CREATE ACCESS METHOD elsewhere TYPE TABLE HANDLER heap_tableam_handler"
 WORDS = "a relation whose rows are not stored in its own heap"

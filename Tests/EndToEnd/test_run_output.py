@@ -11,9 +11,9 @@ import time
 import pytest
 
 from envelope_reference import seal
-from rotation_tool import LOG_LINE
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.rotation_tool import LOG_LINE
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 
 @pytest.fixture

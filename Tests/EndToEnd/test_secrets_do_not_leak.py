@@ -11,8 +11,8 @@ import socket
 import pytest
 
 from envelope_reference import KeyEncryptionKey, seal, unwrap
-from rotation_tool import binary_path
-from secrets_table import SecretsTable
+from support.rotation_tool import binary_path
+from support.secrets_table import SecretsTable
 
 MARKER = b"PLAINTEXT-MARKER-b9f1"
 ROWS = 300

@@ -3,7 +3,7 @@
 import pytest
 
 from envelope_reference import KeyEncryptionKey
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 
 @pytest.fixture

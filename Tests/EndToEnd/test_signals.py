@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # What a supervisor gives a process before it kills it.

@@ -6,18 +6,17 @@ import threading
 import psycopg2
 import pytest
 
-from application_transaction import ApplicationTransaction
 from envelope_reference import seal
-from isolated_database import IsolatedDatabase
-from lies import expect_truth, liar
-from lock_waits import oid_of, wait_until_it_waits
 from private_postgres import PrivatePostgres
-from queue_fixtures import *  # noqa: F403
-from queue_process import QueueTool
-from secrets_table import SecretsTable
-from statement_gate import StatementGate
+from support.application_transaction import ApplicationTransaction
+from support.isolated_database import IsolatedDatabase
+from support.lies import expect_truth, liar
+from support.lock_waits import oid_of, wait_until_it_waits
+from support.queue_process import QueueTool
+from support.secrets_table import SecretsTable
+from support.statement_gate import StatementGate
+from support.waiting import wait_until
 from test_verify import verify
-from waiting import wait_until
 
 RECORDS = 300
 # What an application may wait for us at most is a second; machines under test are slow.

@@ -4,7 +4,7 @@ import pytest
 from psycopg2 import Binary
 
 from envelope_reference import seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 SAMPLED = """
     SELECT count(*) FROM (

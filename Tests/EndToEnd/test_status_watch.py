@@ -10,9 +10,8 @@ import subprocess
 import termios
 import threading
 
-from queue_fixtures import *  # noqa: F403
-from rotation_tool import binary_path
-from waiting import wait_until
+from support.rotation_tool import binary_path
+from support.waiting import wait_until
 
 COLUMNS, ROWS = 90, 24
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from isolated_database import IsolatedDatabase
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.isolated_database import IsolatedDatabase
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from psycopg2 import Binary
 
 from envelope_reference import open_envelope, seal
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 PARTITIONINGS = {
     "hash": """

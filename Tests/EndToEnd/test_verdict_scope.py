@@ -10,10 +10,10 @@ import psycopg2
 import pytest
 
 from envelope_reference import KeyEncryptionKey, seal
-from openssl_keys import SigningKey
 from private_postgres import PrivatePostgres
-from rotation_tool import REPOSITORY
-from secrets_table import SecretsTable
+from support.openssl_keys import SigningKey
+from support.rotation_tool import REPOSITORY
+from support.secrets_table import SecretsTable
 from test_verify_on_standbys import standby, wait_until_replayed  # noqa: F401
 
 SCHEMA = json.loads((REPOSITORY / "docs/report.schema.json").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from envelope_reference import KeyEncryptionKey, Spelling, parse, seal, spell
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 ROWS = 200
 ODD = 117  # the row that is not like the others

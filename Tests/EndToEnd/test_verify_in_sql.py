@@ -6,7 +6,7 @@ import re
 import pytest
 
 from envelope_reference import Spelling, seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
 
 RUNBOOK = pathlib.Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 

@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from private_postgres import PrivatePostgres, free_loopback_port
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 from test_verify import verify
-from waiting import wait_until
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from envelope_reference import seal
-from secrets_table import SecretsTable
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 from test_verify import expect_named, verify
-from waiting import wait_until
 
 ROWS = 100
 

@@ -10,15 +10,15 @@ import psycopg2
 import pytest
 from psycopg2 import Binary
 
-from application_transaction import ApplicationTransaction
 from envelope_reference import KeyEncryptionKey, seal
-from lies import expect_truth, liar, needs_another
-from secrets_table import SecretsTable
-from statement_gate import StatementGate
+from support.application_transaction import ApplicationTransaction
+from support.lies import expect_truth, liar, needs_another
+from support.secrets_table import SecretsTable
+from support.statement_gate import StatementGate
+from support.waiting import wait_until
 from test_names_that_lead_elsewhere import entry, half_done, insert, values  # noqa: F401
 from test_snapshot_and_locks import SNAPSHOT, fenced, verify_across  # noqa: F401
 from test_verify import verify
-from waiting import wait_until
 
 ROWS = 200
 

@@ -7,8 +7,8 @@ import pytest
 from psycopg2 import Binary, errors, sql
 
 from envelope_reference import KeyEncryptionKey, seal
-from secrets_table import SecretsTable
-from waiting import wait_until
+from support.secrets_table import SecretsTable
+from support.waiting import wait_until
 
 
 @pytest.fixture

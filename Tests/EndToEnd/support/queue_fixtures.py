@@ -1,18 +1,13 @@
-"""Fixtures of the tests with a queue. A test module takes them with `from queue_fixtures import *`."""
+"""Fixtures of the tests with a queue, registered in conftest.py."""
 
-import os
 import tempfile
 
 import pytest
 
-from four_tables import FourTables
 from private_redis import PrivateRedis
-from queue_process import Queue, QueueTool
-from secrets_table import SecretsTable
-
-ROWS = int(os.environ.get("REENCRYPT_TEST_ROWS", 12_000))
-
-__all__ = ["ROWS", "redis_server", "queue", "queue_tool", "back", "table", "tables", "make_queue_tool"]
+from support.four_tables import ROWS, FourTables
+from support.queue_process import Queue, QueueTool
+from support.secrets_table import SecretsTable
 
 
 @pytest.fixture

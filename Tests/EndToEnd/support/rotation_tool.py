@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) (TRACE|DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL) (.*)$")
 DEFAULT_TIMEOUT_SECONDS = 60
 SAMPLE_SECONDS = 0.02

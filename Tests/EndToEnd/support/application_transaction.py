@@ -5,7 +5,7 @@ import time
 
 import psycopg2
 
-from waiting import wait_until
+from support.waiting import wait_until
 
 
 class ApplicationTransaction:

@@ -1,6 +1,6 @@
 """Whether the tool waits for a lock: the moment at which another session's transaction may end."""
 
-from waiting import wait_until
+from support.waiting import wait_until
 
 _WAITING = """
     SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)

@@ -10,8 +10,8 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
-from rotation_tool import REPOSITORY
-from waiting import wait_until
+from support.rotation_tool import REPOSITORY
+from support.waiting import wait_until
 
 AXE = REPOSITORY / ".build/tools/axe.min.js"
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")

@@ -15,9 +15,9 @@ import select
 import socket
 import threading
 
-from step_proxy import _BLOCK, _Said
-from statement_proxy import _reset as reset
-from waiting import wait_until
+from support.statement_proxy import _reset as reset
+from support.step_proxy import _BLOCK, _Said
+from support.waiting import wait_until
 
 LOOK_SECONDS = 0.02
 

@@ -14,9 +14,9 @@ import threading
 import time
 
 from resp_client import RedisAway, RespReader
-from statement_proxy import _reset as reset
+from support.statement_proxy import _reset as reset
 
-SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "Sources/BatchQueue/Redis/Scripts"
+SCRIPTS = pathlib.Path(__file__).resolve().parents[3] / "Sources/BatchQueue/Redis/Scripts"
 
 
 _names = {}

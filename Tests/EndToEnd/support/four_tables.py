@@ -1,9 +1,12 @@
 """Four tables of different shapes, filled fast: a partitioned one, one of jsonb, one of two columns, a plain one."""
 
 import io
+import os
 
 from envelope_reference import open_envelope, seal_canonical
 
+# Rows of all four together.
+ROWS = int(os.environ.get("REENCRYPT_TEST_ROWS", 12_000))
 # Table, column, and how to get the column's text.
 COLUMNS = [
     ("llm_providers", "api_key_encrypted", "convert_from(api_key_encrypted, 'UTF8')"),

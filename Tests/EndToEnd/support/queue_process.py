@@ -7,7 +7,7 @@ import threading
 import time
 
 from resp_client import RedisAway, RedisClient, fields
-from waiting import wait_until
+from support.waiting import wait_until
 
 TALLY = re.compile(
     r"Re-encrypted (\d+) records, (\d+) failed; batches: (\d+) counted, (\d+) duplicate, (\d+) stale"

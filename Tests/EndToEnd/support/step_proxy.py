@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 
-from statement_proxy import STATEMENTS, _reset as reset
+from support.statement_proxy import STATEMENTS, _reset as reset
 
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 _BLOCK = 1 << 16
