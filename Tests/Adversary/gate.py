@@ -6,13 +6,11 @@ the process had to see.
 """
 
 import re
-import select
 import threading
 import time
 
-from support.statement_proxy import StatementProxy, _Frontend
+from support.postgres_relay import PostgresRelay, Session
 
-_BLOCK = 1 << 16
 LONGEST_HOLD_SECONDS = 4.0
 
 BEGINS_SNAPSHOT = re.compile(r"^\s*(BEGIN|START\s+TRANSACTION)\b.*REPEATABLE\s+READ", re.I | re.S)
@@ -46,124 +44,26 @@ class Moment:
         return f"{self.kind} {self.number}"
 
 
-class Gate(StatementProxy):
-    def __init__(self, host, port, delay=0.0):
-        super().__init__(host, port)
-        self.delay = delay
-        self.trace = []
-        self.last_snapshot = self.last_look_at_constraints = 0.0
-        self.statements = 0
-        self._counts = dict.fromkeys(Moment.KINDS, 0)
-        self._shapes = set()
-        self._moments = []
-        self._gate = threading.Condition()
-        self._is_shut = False
+class _Session(Session):
+    """How far the transaction of one connection is."""
 
-    @property
-    def is_shut(self) -> bool:
-        return self._is_shut
-
-    @property
-    def counts(self) -> dict:
-        """Statements by kind, so far."""
-        return dict(self._counts)
-
-    def shut_at(self, moment, on_reached):
-        """`on_reached` is called in a thread while the gate is shut; the gate opens when it returns."""
-        self._moments.append((moment, on_reached))
-
-    def _serve(self, client, server):
-        connection = _Conversation(self)
-        try:
-            while True:
-                for ready in select.select([client, server], [], [])[0]:
-                    data = ready.recv(_BLOCK)
-                    if not data:
-                        return
-                    if ready is server:
-                        client.sendall(data)
-                        continue
-                    for message, sql in connection.messages(data):
-                        if sql is not None:
-                            self._meet(sql, connection)
-                        if message:
-                            server.sendall(message)
-        except (OSError, ValueError):
-            return
-        finally:
-            with self._mutex:
-                self._sockets -= {client, server}
-            for one in (client, server):
-                one.close()
-
-    def _meet(self, sql, connection):
-        reached = self._count(sql, connection)
-        if reached and not self._closed:
-            with self._gate:
-                self._is_shut = True
-            for on_reached in reached:
-                on_reached()
-            with self._gate:
-                self._is_shut = False
-                self._gate.notify_all()
-        else:
-            with self._gate:
-                self._gate.wait_for(lambda: not self._is_shut or self._closed, LONGEST_HOLD_SECONDS)
-        if self.delay:
-            time.sleep(self.delay)
-        now = time.time()
-        with self._mutex:
-            self.trace.append((now, connection.number, sql))
-            if connection.takes_snapshot:
-                self.last_snapshot = now
-            if LOOKS_AT_CONSTRAINTS.search(sql):
-                self.last_look_at_constraints = now
-
-    def _count(self, sql, connection) -> list:
-        """Which moments this statement is."""
-        with self._mutex:
-            if connection.number is None:
-                connection.number = self.statements + 1
-            self.statements += 1
-            kinds = ["statement"]
-            shape = shape_of(sql)
-            if shape not in self._shapes:
-                self._shapes.add(shape)
-                kinds.append("shape")
-            kinds += connection.note(sql)
-            if WRITES.search(sql):
-                kinds.append("write")
-            reached = []
-            for kind in kinds:
-                self._counts[kind] += 1
-                reached += [m for m in self._moments if m[0].kind == kind and m[0].number == self._counts[kind]]
-            self._moments = [m for m in self._moments if m not in reached]
-            return [on_reached for _, on_reached in reached]
-
-
-class _Conversation(_Frontend):
-    """What one connection has said, and how far its transaction is."""
-
-    def __init__(self, proxy):
-        super().__init__(proxy)
+    def __init__(self, relay, client, server):
+        super().__init__(relay, client, server)
         self.number = None
         self.takes_snapshot = False
-        self._kept = b""
+        # What waits for its Execute.
+        self.prepared = b""
         self._is_in_session = False
         self._awaits_snapshot = self._had_snapshot = self._had_lock = False
 
-    def messages(self, data):
-        """What may pass, and the statement that it executes. Parse, Bind and Describe wait for their Execute: the server takes a
-        transaction's snapshot as early as it parses."""
-        self._buffer += data
-        while (message := self._next_message()) is not None:
-            sql = self._executed_sql(message) if self._is_in_session else None
-            is_preparation = self._is_in_session and message[:1] in (b"P", b"B", b"D")
-            self._is_in_session = self._started
-            self._kept += message
-            if not is_preparation:
-                kept, self._kept = self._kept, b""
-                yield kept, sql
+    def read(self, data):
+        """Only what is said after the start-up packet is a statement."""
+        for message, sql in super().read(data):
+            yield message, sql if self._is_in_session else None
+            self._is_in_session = self.is_started
+
+    def is_preparation(self, message) -> bool:
+        return self._is_in_session and message[:1] in (b"P", b"B", b"D")
 
     def note(self, sql) -> list:
         kinds = []
@@ -185,3 +85,90 @@ class _Conversation(_Frontend):
             self.takes_snapshot = self._had_snapshot = True
             kinds.append("snapshot")
         return kinds
+
+
+class Gate(PostgresRelay):
+    session = _Session
+    # What the server said last before it closed is read by the client.
+    ends_with_reset = False
+
+    def __init__(self, host, port, delay=0.0):
+        self.delay = delay
+        self.trace = []
+        self.last_snapshot = self.last_look_at_constraints = 0.0
+        self.statements = 0
+        self._counts = dict.fromkeys(Moment.KINDS, 0)
+        self._shapes = set()
+        self._moments = []
+        self._gate = threading.Condition()
+        self._is_shut = False
+        super().__init__(port, host)
+
+    @property
+    def is_shut(self) -> bool:
+        return self._is_shut
+
+    @property
+    def counts(self) -> dict:
+        """Statements by kind, so far."""
+        return dict(self._counts)
+
+    def shut_at(self, moment, on_reached):
+        """`on_reached` is called in a thread while the gate is shut; the gate opens when it returns."""
+        self._moments.append((moment, on_reached))
+
+    def meet(self, message, sql, session) -> bool:
+        """Parse, Bind and Describe wait for their Execute: the server takes a transaction's snapshot as early as it parses."""
+        if session.is_preparation(message):
+            session.prepared += message
+            return True
+        if sql is not None:
+            session.flush()
+            self._stop_at(sql, session)
+        session.pass_on(session.prepared + message)
+        session.prepared = b""
+        return True
+
+    def _stop_at(self, sql, session):
+        reached = self._count(sql, session)
+        if reached and not self._closed:
+            with self._gate:
+                self._is_shut = True
+            for on_reached in reached:
+                on_reached()
+            with self._gate:
+                self._is_shut = False
+                self._gate.notify_all()
+        else:
+            with self._gate:
+                self._gate.wait_for(lambda: not self._is_shut or self._closed, LONGEST_HOLD_SECONDS)
+        if self.delay:
+            time.sleep(self.delay)
+        now = time.time()
+        with self._mutex:
+            self.trace.append((now, session.number, sql))
+            if session.takes_snapshot:
+                self.last_snapshot = now
+            if LOOKS_AT_CONSTRAINTS.search(sql):
+                self.last_look_at_constraints = now
+
+    def _count(self, sql, session) -> list:
+        """Which moments this statement is."""
+        with self._mutex:
+            if session.number is None:
+                session.number = self.statements + 1
+            self.statements += 1
+            kinds = ["statement"]
+            shape = shape_of(sql)
+            if shape not in self._shapes:
+                self._shapes.add(shape)
+                kinds.append("shape")
+            kinds += session.note(sql)
+            if WRITES.search(sql):
+                kinds.append("write")
+            reached = []
+            for kind in kinds:
+                self._counts[kind] += 1
+                reached += [m for m in self._moments if m[0].kind == kind and m[0].number == self._counts[kind]]
+            self._moments = [m for m in self._moments if m not in reached]
+            return [on_reached for _, on_reached in reached]

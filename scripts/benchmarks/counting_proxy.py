@@ -3,43 +3,36 @@
 import socket
 import threading
 
+from tcp_relay import TcpRelay
+
 _BLOCK = 1 << 18
 
 
-class CountingProxy:
+class CountingProxy(TcpRelay):
     """`to_server` and `from_server` are complete once the connections have ended."""
 
+    ends_with_reset = False
+
     def __init__(self, port):
-        self.upstream = ("127.0.0.1", port)
         self.to_server = self.from_server = 0
-        self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
+        super().__init__(port)
 
-    def __enter__(self):
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
+    def close(self):
+        """The connections that there are go on."""
+        self.stop_listening()
 
-    def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self):
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self.upstream)
-            for source, sink, counter in ((near, far, "to_server"), (far, near, "from_server")):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._carry, args=(source, sink, counter), daemon=True).start()
+    def carry(self, client, server):
+        """Each direction in a thread of its own, so that counting slows neither."""
+        back = threading.Thread(target=self._carry, args=(server, client, "from_server"), daemon=True)
+        back.start()
+        self._carry(client, server, "to_server")
+        back.join()
 
     def _carry(self, source, sink, counter):
         buffer = bytearray(_BLOCK)
         try:
             while count := source.recv_into(buffer):
-                with self._lock:
+                with self._mutex:
                     setattr(self, counter, getattr(self, counter) + count)
                 sink.sendall(memoryview(buffer)[:count])
         except OSError:

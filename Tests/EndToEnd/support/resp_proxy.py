@@ -9,12 +9,10 @@ older than the sources is no trouble.
 import dataclasses
 import hashlib
 import pathlib
-import socket
-import threading
 import time
 
 from resp_client import RedisAway, RespReader
-from support.statement_proxy import _reset as reset
+from tcp_relay import TcpRelay
 
 SCRIPTS = pathlib.Path(__file__).resolve().parents[3] / "Sources/BatchQueue/Redis/Scripts"
 
@@ -56,39 +54,16 @@ class Answer:
     raw: bytes
 
 
-class RespProxy:
+class RespProxy(TcpRelay):
     """`rule(request)` is asked before a request is passed and may wait; `requests` are kept with their answers
     where `keeps(name)`. `delay`: seconds that each request takes longer."""
 
     def __init__(self, port, rule=None, keeps=lambda name: False, delay=0.0):
-        self.upstream = ("127.0.0.1", port)
         self.rule = rule
         self.keeps = keeps
         self.delay = delay
         self.requests = []
-        self._mutex = threading.Lock()
-        self._sockets = set()
-        self._closed = False
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self._closed = True
-        self._listener.close()
-        self.drop_all()
-
-    def drop_all(self):
-        with self._mutex:
-            sockets, self._sockets = self._sockets, set()
-        for one in sockets:
-            reset(one)
+        super().__init__(port)
 
     def kept(self, name, answer=None) -> list:
         """The requests of this name that have been answered; those answered so."""
@@ -99,24 +74,7 @@ class RespProxy:
                 if request.name == name and (answer is None or request.answer == answer)
             ]
 
-    def _accept(self):
-        while not self._closed:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(self.upstream)
-            except OSError:
-                reset(client)
-                continue
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._mutex:
-                self._sockets |= {client, server}
-            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
-
-    def _serve(self, client, server):
+    def carry(self, client, server):
         said, answered = RespReader(client), RespReader(server)
         try:
             while True:
@@ -125,13 +83,8 @@ class RespProxy:
                     client.sendall(b"-NOSCRIPT No matching script.\r\n")
                 elif not self._pass_on(request, said.raw, client, server, answered):
                     return
-        except (OSError, RedisAway, ValueError):
+        except RedisAway:
             return
-        finally:
-            with self._mutex:
-                self._sockets -= {client, server}
-            reset(client)
-            server.close()
 
     def _request(self, words):
         """None for a script that has no name yet."""

@@ -15,35 +15,35 @@ import select
 import socket
 import threading
 
-from support.statement_proxy import _reset as reset
-from support.step_proxy import _BLOCK, _Said
+from support.postgres_relay import PostgresRelay, Session
 from support.waiting import wait_until
 
 LOOK_SECONDS = 0.02
 
 
-class StatementGate:
+class _Session(Session):
+    # Whether the statement that a gate is behind has been passed on.
+    is_behind = False
+
+
+class StatementGate(PostgresRelay):
     """`is_armed` is asked with each statement that the pattern finds."""
 
+    session = _Session
+
     def __init__(self, server, pattern, behind=False, is_armed=lambda: True):
-        self.upstream = ("127.0.0.1", server.port)
         self.pattern = re.compile(pattern, re.I | re.S)
         self.behind = behind
         self.is_armed = is_armed
         self.reached = threading.Event()
         self.statements = []
         self._opened = threading.Event()
-        self._mutex = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(server.port)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self):
+        """The connections that there are go on."""
         self.open()
-        self._listener.close()
+        self.stop_listening()
 
     def open(self):
         """Lets the connection go on; the gate does not close again."""
@@ -62,40 +62,15 @@ class StatementGate:
         finally:
             self.open()
 
-    def _accept(self):
-        while True:
-            try:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self.upstream)
-            except OSError:
-                return
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
-
-    def _serve(self, client, server):
-        said, is_behind = _Said(), False
-        try:
-            while True:
-                for ready in select.select([client, server], [], [])[0]:
-                    data = ready.recv(_BLOCK)
-                    if not data:
-                        return
-                    if ready is server:
-                        client.sendall(data)
-                        continue
-                    for message, sql in said.messages(data):
-                        if sql is not None:
-                            if is_behind or self._is_the_statement(sql, before=True):
-                                if not self._stand(client, server):
-                                    return
-                            is_behind = self._is_the_statement(sql, before=False)
-                        server.sendall(message)
-        except (OSError, ValueError):
-            return
-        finally:
-            reset(client)
-            server.close()
+    def meet(self, message, sql, session) -> bool:
+        if sql is not None:
+            if session.is_behind or self._is_the_statement(sql, before=True):
+                session.flush()
+                if not self._stand(session.client, session.server):
+                    return False
+            session.is_behind = self._is_the_statement(sql, before=False)
+        session.pass_on(message)
+        return True
 
     def _is_the_statement(self, sql, before) -> bool:
         with self._mutex:
