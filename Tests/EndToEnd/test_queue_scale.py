@@ -8,7 +8,7 @@ import pytest
 
 from support.rotation_tool import REPOSITORY
 
-BENCHMARKS = REPOSITORY / "scripts/benchmarks"
+BENCHMARKS = REPOSITORY / "Benchmarks"
 
 
 def measured(script, *arguments) -> dict:

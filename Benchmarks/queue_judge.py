@@ -6,7 +6,7 @@ the equations of section 5 of the contract hold; and what the queue's keys take 
 
 import threading
 
-from queue_equations import broken_equations, numbered
+from equations_of_a_snapshot import broken_equations, numbered
 from queue_scripts import TABLES
 from resp_client import RedisClient, fields
 

@@ -11,7 +11,7 @@ import time
 
 from envelope_reference import KeyEncryptionKey
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 MEMORY_SAMPLE_SECONDS = 0.01
 # No measure takes so long: a process that hangs ends with it, not with the reader's patience.
 LONGEST_SECONDS = 600

@@ -133,7 +133,7 @@ class WriteMeasures:
         return [coordinator, *workers]
 
     def _scripts(self, case, rows, url, sample):
-        python_path = os.pathsep.join(str(REPOSITORY / "scripts" / folder) for folder in ("support", "benchmarks"))
+        python_path = os.pathsep.join(str(REPOSITORY / folder) for folder in ("scripts/support", "Benchmarks"))
         environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "PYTHONPATH": python_path,
@@ -141,7 +141,7 @@ class WriteMeasures:
             "OLD_KEY": self.tool.old.setting,
             "NEW_KEY": self.tool.new.setting,
         }
-        folder = REPOSITORY / "scripts/benchmarks"
+        folder = REPOSITORY / "Benchmarks"
         if case.how == ROW_BY_ROW:
             commands = [[sys.executable, folder / "row_by_row_script.py", rows]]
         else:

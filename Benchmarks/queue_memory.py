@@ -15,7 +15,7 @@ import time
 
 from queue_site import PROGRESS, queue_site
 
-SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "Sources/BatchQueue/Redis/Scripts"
+SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / "Sources/BatchQueue/Redis/Scripts"
 LEASE_MS = 30_000
 # How many records are left for the real worker.
 REST = 50_000
