@@ -28,11 +28,11 @@ import deeds_of_hiding  # noqa: E402,F401
 import deeds_of_names  # noqa: E402,F401
 import deeds_of_rewriting  # noqa: E402,F401
 import deeds_of_rows  # noqa: E402,F401
+from adversary_database import SETTINGS  # noqa: E402
 from game import COMMANDS, Game  # noqa: E402
 from private_postgres import PrivatePostgres  # noqa: E402
 from private_redis import PrivateRedis  # noqa: E402
 from support.rotation_tool import binary_path  # noqa: E402
-from world import SETTINGS  # noqa: E402
 
 # How long an application's statement may wait because of `verify`.
 LONGEST_WAIT_SECONDS = 1.0

@@ -1,7 +1,7 @@
 """Deeds that play with the fence's constraints: dropped, imitated, weakened, or made for other ids."""
 
+from adversary_tables import lie, old
 from deed import VERIFICATIONS, Script, deed
-from tables import lie, old
 
 FENCES = ("fenced verify", "fence add")
 LATE_ID = 4_000_000

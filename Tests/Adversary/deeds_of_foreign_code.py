@@ -6,8 +6,8 @@ it to a built-in one that needs a conversion. A call is written to the server's 
 
 import zlib
 
+from adversary_tables import lie, old
 from deed import Script, deed
-from tables import lie, old
 
 CALLED = "adversary: foreign code was called"
 _BODY = "LANGUAGE plpgsql AS $$ BEGIN RAISE LOG '%s'; RETURN %s; END $$"

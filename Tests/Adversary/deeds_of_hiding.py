@@ -2,9 +2,9 @@
 
 import psycopg2
 
+from adversary_tables import old
 from deed import VERIFICATIONS, Script, deed
 from support.waiting import wait_until
-from tables import old
 
 
 def _hidden(name, definition, insertion, make=old, more=()):

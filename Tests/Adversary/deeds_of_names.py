@@ -1,7 +1,7 @@
 """Deeds that change what the catalog's names lead to."""
 
+from adversary_tables import old
 from deed import ROTATIONS, Script, deed
-from tables import old
 
 SPARE_ID = 2_000_000
 

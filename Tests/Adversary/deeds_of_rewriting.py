@@ -1,7 +1,7 @@
 """Deeds that store a table's rows again elsewhere. A snapshot from before sees an empty table."""
 
+from adversary_tables import lie, old
 from deed import Script, deed
-from tables import lie, old
 
 
 def _leaf(world, rng):

@@ -1,7 +1,7 @@
 """Deeds of an application: late values, lies, rows that move."""
 
+from adversary_tables import lie, new, old, two_labels
 from deed import ROTATIONS, VERIFICATIONS, Script, deed
-from tables import lie, new, old, two_labels
 
 LATE_ID = 1_000_000
 

@@ -10,15 +10,15 @@ import claims
 import deed as deeds_module
 import oracle
 import schedule as schedule_module
-from application import Application
+from adversary_database import World
+from adversary_tables import NEW, OLD
 from deed import Deed, PATIENCE_SECONDS, chosen, fitting
 from deeds_of_foreign_code import CALLED
 from gate import Gate
 from lock_watch import LockWatch
+from reading_application import Application
 from support.queue_process import Queue, QueueTool
 from support.rotation_tool import RotationTool
-from tables import NEW, OLD
-from world import World
 
 COMMANDS = {"run": 5, "verify": 5, "fenced verify": 4, "fence add": 3, "dry run": 2, "coordinator": 3}
 HANG_SECONDS = 120

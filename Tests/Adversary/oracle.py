@@ -4,8 +4,8 @@ import dataclasses
 
 import psycopg2
 
+from adversary_tables import NEW, OLD
 from envelope_reference import MEMBERS, EnvelopeError, Spelling, key_id, open_envelope, seal
-from tables import NEW, OLD
 
 # So that nothing in a schema of the search path is called in place of PostgreSQL's own.
 SAFE_PATH = "SET search_path = pg_catalog, pg_temp"

@@ -24,12 +24,12 @@ import faults_of_postgres  # noqa: E402,F401
 import faults_of_processes  # noqa: E402,F401
 import faults_of_redis  # noqa: E402,F401
 import faults_of_the_network  # noqa: E402,F401
+from chaos_site import World  # noqa: E402
 from deliveries import Deliveries  # noqa: E402
 from envelope_reference import KeyEncryptionKey  # noqa: E402
 from findings import Findings  # noqa: E402
 from round import Round  # noqa: E402
 from support.rotation_tool import binary_path  # noqa: E402
-from world import World  # noqa: E402
 
 ROUND_SECONDS = 150
 SHORTEST_ROUND_SECONDS = 20

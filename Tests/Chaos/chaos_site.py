@@ -6,7 +6,6 @@ import os
 import threading
 import time
 
-from application import Application
 from chaos_tables import TABLES, Row, create_tables, fill
 from envelope_reference import KeyEncryptionKey, seal_canonical
 from fault import NotNow
@@ -21,6 +20,7 @@ from support.rotation_tool import catalog_yaml
 from switchboard import Switchboard
 from verification import Verifier
 from watch import Watch
+from writing_application import Application
 
 WORKERS = 4
 QUEUE = "chaos"

@@ -6,7 +6,7 @@ import time
 
 import psycopg2
 
-from tables import new
+from adversary_tables import new
 
 
 class Application(threading.Thread):

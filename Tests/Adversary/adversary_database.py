@@ -2,8 +2,8 @@
 
 import psycopg2
 
+from adversary_tables import new, lie, old, tables
 from support.isolated_database import IsolatedDatabase
-from tables import new, lie, old, tables
 
 SETTINGS = {
     "fsync": "off", "wal_level": "logical", "max_prepared_transactions": 20, "max_connections": 100, "autovacuum": "off",
