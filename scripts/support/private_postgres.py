@@ -8,29 +8,23 @@ never touched. PostgreSQL refuses to run as root, so a root caller's server runs
     private_postgres.py stop --dir D                            stops it and leaves the folder
 """
 
-import argparse
-import ctypes
 import os
 import pathlib
-import pwd
 import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import time
+
+from private_server import PrivateServer, PrivateServerError, command_line, free_loopback_port
 
 SUPERUSER = "postgres"
-START_DEADLINE_SECONDS = 60
-STOP_DEADLINE_SECONDS = 30
 # The socket's whole path must fit sockaddr_un (108 bytes with the terminating zero).
 LONGEST_SOCKET_DIRECTORY = 80
 
 
-class PrivatePostgresError(RuntimeError):
+class PrivatePostgresError(PrivateServerError):
     """The server could not be made, started or stopped; the message names the log."""
 
 
@@ -48,78 +42,20 @@ def postgres_bin_directory() -> pathlib.Path:
     raise PrivatePostgresError("no PostgreSQL server found: install postgresql, or set REENCRYPT_TEST_PG_BIN")
 
 
-def free_loopback_port() -> int:
-    """A port that was free a moment ago; the server's own bind is the proof."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class PrivatePostgres(PrivateServer):
+    """One server. A stop is a fast shutdown, an immediate one when asked for or when that hangs."""
 
-
-def _die_with_parent():
-    """Asks the kernel for SIGINT (a fast shutdown) when the starting process dies, however it dies."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGINT)
-
-
-class PrivatePostgres:
-    """One server: `initdb` on first start, then start and stop by pid."""
+    error = PrivatePostgresError
+    user_below_root = SUPERUSER
+    stop_signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+    immediate_stop_signals = (signal.SIGQUIT,)
 
     def __init__(self, directory, settings=None):
-        self.directory = pathlib.Path(directory).absolute()
+        super().__init__(directory, settings)
         self.data = self.directory / "data"
-        self.log = self.directory / "server.log"
-        self.settings = dict(settings or {})
         self.bin = postgres_bin_directory()
-        self._child = None
 
-    # MARK: life cycle
-
-    def start(self, detached=False):
-        """Starts the server and waits until it answers. A detached one outlives this process."""
-        if not (self.data / "PG_VERSION").exists():
-            self._initialise()
-        port = self._configured_port()
-        with open(self.log, "ab") as log:
-            self._child = subprocess.Popen(
-                [str(self.bin / "postgres"), "-D", str(self.data)],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=None if detached else _die_with_parent,
-                **self._run_as(),
-            )
-        deadline = time.monotonic() + START_DEADLINE_SECONDS
-        while not self._answers(port):
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise PrivatePostgresError(f"the server did not start: {self._end_of_log()}")
-            time.sleep(0.02)
-        return self
-
-    def stop(self, immediate=False):
-        """Stops the server by its pid; a fast shutdown, an immediate one when asked for or when that hangs."""
-        pid = self._running_pid()
-        if pid is None:
-            return
-        order = [signal.SIGQUIT] if immediate else [signal.SIGINT, signal.SIGQUIT, signal.SIGKILL]
-        for signal_number in order:
-            try:
-                os.kill(pid, signal_number)
-            except ProcessLookupError:
-                break
-            if self._has_ended(pid, STOP_DEADLINE_SECONDS):
-                break
-        else:
-            raise PrivatePostgresError(f"server process {pid} did not end")
-        self._child = None
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
+    # MARK: copies
 
     def clone_and_promote(self, origin):
         """Becomes a physical copy of the running `origin`, with its data and password, on a timeline of its own."""
@@ -158,7 +94,7 @@ class PrivatePostgres:
 
     @property
     def port(self) -> int:
-        return self._configured_port()
+        return int(self._setting("port"))
 
     @property
     def socket_directory(self) -> str:
@@ -183,20 +119,18 @@ class PrivatePostgres:
         if outcome.returncode != 0:
             raise PrivatePostgresError(f"{program} failed: {outcome.stdout}{outcome.stderr}")
 
-    def _give_to_server_user(self, path):
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam(SUPERUSER)
-            os.chown(path, owner.pw_uid, owner.pw_gid)
+    def _is_initialised(self) -> bool:
+        return (self.data / "PG_VERSION").exists()
+
+    def _command(self) -> list:
+        return [str(self.bin / "postgres"), "-D", str(self.data)]
 
     def _initialise(self):
         self.directory.mkdir(parents=True, exist_ok=True)
         password = self.directory / "password"
         password.write_text(secrets.token_urlsafe(24) + "\n")
         password.chmod(0o600)
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam(SUPERUSER)
-            for path in (self.directory, password):
-                os.chown(path, owner.pw_uid, owner.pw_gid)
+        self._give_to_server_user(self.directory, password)
         self.directory.chmod(0o700)
         outcome = subprocess.run(
             [
@@ -225,83 +159,24 @@ class PrivatePostgres:
         if len(str(self.directory)) <= LONGEST_SOCKET_DIRECTORY:
             return str(self.directory)
         directory = tempfile.mkdtemp(prefix="pg-")
-        if os.geteuid() == 0:
-            owner = pwd.getpwnam(SUPERUSER)
-            os.chown(directory, owner.pw_uid, owner.pw_gid)
+        self._give_to_server_user(directory)
         return directory
 
     def _setting(self, name) -> str:
         values = re.findall(rf"^{name} = '(.*)'$", (self.data / "postgresql.conf").read_text(), re.M)
         return values[-1]
 
-    def _configured_port(self) -> int:
-        return int(self._setting("port"))
-
-    def _run_as(self) -> dict:
-        if os.geteuid() != 0:
-            return {}
-        owner = pwd.getpwnam(SUPERUSER)
-        return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-
-    def _answers(self, port) -> bool:
+    def _answers(self) -> bool:
         outcome = subprocess.run(
-            [str(self.bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)], check=False
+            [str(self.bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
         )
         return outcome.returncode == 0
 
-    def _running_pid(self):
-        """The postmaster's pid, only if the process of that pid really serves this folder."""
-        if self._child is not None and self._child.poll() is None:
-            return self._child.pid
-        try:
-            pid = int((self.data / "postmaster.pid").read_text().split()[0])
-            command_line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
-            return None
-        return pid if str(self.data).encode() in command_line else None
-
-    def _has_ended(self, pid, seconds) -> bool:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self._child is not None and self._child.pid == pid:
-                if self._child.poll() is not None:
-                    return True
-            elif not pathlib.Path(f"/proc/{pid}").exists():
-                return True
-            time.sleep(0.02)
-        return False
-
-    def _end_of_log(self) -> str:
-        try:
-            return self.log.read_text(errors="replace")[-2000:]
-        except FileNotFoundError:
-            return "(no log)"
-
-
-def _parse_setting(text):
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not name=value")
-    return name, value
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    start = commands.add_parser("start", help="make (if new) and start a server; print its URL")
-    stop = commands.add_parser("stop", help="stop the server of a folder")
-    for command in (start, stop):
-        command.add_argument("--dir", required=True)
-    start.add_argument("--set", action="append", default=[], type=_parse_setting, metavar="name=value")
-    arguments = parser.parse_args()
-    try:
-        if arguments.command == "start":
-            print(PrivatePostgres(arguments.dir, dict(arguments.set)).start(detached=True).url())
-        else:
-            PrivatePostgres(arguments.dir).stop()
-    except PrivatePostgresError as error:
-        sys.exit(str(error))
+    def _recorded_pid(self):
+        pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        command_line_of_pid = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        return pid if str(self.data).encode() in command_line_of_pid else None
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, lambda arguments: PrivatePostgres(arguments.dir, dict(arguments.set)))

@@ -11,8 +11,6 @@ URL then names the files, and the server asks for a client's certificate. `REENC
 another `redis-server` (or `valkey-server`) than the one on PATH.
 """
 
-import argparse
-import ctypes
 import os
 import pathlib
 import secrets
@@ -20,18 +18,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 import urllib.parse
 
-START_DEADLINE_SECONDS = 30
-STOP_DEADLINE_SECONDS = 10
+from private_server import PrivateServer, PrivateServerError, command_line, free_loopback_port
+
 # The socket's whole path must fit sockaddr_un (108 bytes with the terminating zero).
 LONGEST_SOCKET_PATH = 107
 
 
-class PrivateRedisError(RuntimeError):
+class PrivateRedisError(PrivateServerError):
     """The server could not be made, started or stopped; the message names the log."""
 
 
@@ -44,78 +40,18 @@ def redis_server_binary() -> str:
     return binary
 
 
-def free_loopback_port() -> int:
-    """A port that was free a moment ago; the server's own bind is the proof."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class PrivateRedis(PrivateServer):
+    """One server. A stop is a SIGTERM, which saves what `save` asks for; a SIGKILL when asked for or when that hangs."""
 
-
-def _die_with_parent():
-    """Asks the kernel for SIGTERM (a clean shutdown) when the starting process dies, however it dies."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
-class PrivateRedis:
-    """One server: its configuration is written on the first start and kept, with port and password."""
+    error = PrivateRedisError
+    start_deadline_seconds = 30
+    stop_deadline_seconds = 10
 
     def __init__(self, directory, settings=None, unix_socket=True, tls=False):
-        self.directory = pathlib.Path(directory).absolute()
+        super().__init__(directory, settings)
         self.configuration = self.directory / "redis.conf"
-        self.log = self.directory / "server.log"
-        self.settings = dict(settings or {})
         self.unix_socket = unix_socket
         self.tls = tls
-        self._child = None
-
-    # MARK: life cycle
-
-    def start(self, detached=False):
-        """Starts the server and waits until it answers. A detached one outlives this process."""
-        if not self.configuration.exists():
-            self._initialise()
-        with open(self.log, "ab") as log:
-            self._child = subprocess.Popen(
-                [redis_server_binary(), str(self.configuration)],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=None if detached else _die_with_parent,
-            )
-        deadline = time.monotonic() + START_DEADLINE_SECONDS
-        while not self._listens():
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise PrivateRedisError(f"the server did not start: {self._end_of_log()}")
-            time.sleep(0.02)
-        return self
-
-    def stop(self, immediate=False):
-        """Stops the server by its pid: SIGTERM, which saves what `save` asks for; SIGKILL for an immediate stop,
-        or when that hangs."""
-        pid = self._running_pid()
-        if pid is None:
-            return
-        for signal_number in [signal.SIGKILL] if immediate else [signal.SIGTERM, signal.SIGKILL]:
-            try:
-                os.kill(pid, signal_number)
-                os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                break
-            if self._has_ended(pid, STOP_DEADLINE_SECONDS):
-                break
-        else:
-            raise PrivateRedisError(f"server process {pid} did not end")
-        self._child = None
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
 
     # MARK: addresses
 
@@ -149,6 +85,17 @@ class PrivateRedis:
         return f"unix://:{self.password}@{urllib.parse.quote(self.socket_path)}?db={database}"
 
     # MARK: details
+
+    def _is_initialised(self) -> bool:
+        return self.configuration.exists()
+
+    def _command(self) -> list:
+        return [redis_server_binary(), str(self.configuration)]
+
+    def _send(self, pid, signal_number):
+        """A server that a test has stopped with SIGSTOP hears of it too."""
+        super()._send(pid, signal_number)
+        os.kill(pid, signal.SIGCONT)
 
     def _initialise(self):
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -216,68 +163,28 @@ class PrivateRedis:
                 return value.strip('"')
         raise PrivateRedisError(f"{self.configuration} sets no {name}")
 
-    def _listens(self) -> bool:
+    def _answers(self) -> bool:
         """The port is open once the server has loaded its data, or answers that it is loading."""
         with socket.socket() as probe:
             probe.settimeout(1)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0 and self._running_pid() is not None
 
-    def _running_pid(self):
-        """The server's pid, only if the process of that pid really works in this folder."""
-        if self._child is not None and self._child.poll() is None:
-            return self._child.pid
-        try:
-            pid = int((self.directory / "server.pid").read_text())
-            working_directory = os.readlink(f"/proc/{pid}/cwd")
-        except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
-            return None
+    def _recorded_pid(self):
+        pid = int((self.directory / "server.pid").read_text())
+        working_directory = os.readlink(f"/proc/{pid}/cwd")
         return pid if working_directory == os.path.realpath(self.directory) else None
 
-    def _has_ended(self, pid, seconds) -> bool:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self._child is not None and self._child.pid == pid:
-                if self._child.poll() is not None:
-                    return True
-            elif not pathlib.Path(f"/proc/{pid}").exists():
-                return True
-            time.sleep(0.02)
-        return False
 
-    def _end_of_log(self) -> str:
-        try:
-            return self.log.read_text(errors="replace")[-2000:]
-        except FileNotFoundError:
-            return "(no log)"
-
-
-def _parse_setting(text):
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not name=value")
-    return name, value
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    start = commands.add_parser("start", help="make (if new) and start a server; print its URL")
-    stop = commands.add_parser("stop", help="stop the server of a folder")
-    for command in (start, stop):
-        command.add_argument("--dir", required=True)
+def _more_options(start):
     start.add_argument("--port-only", action="store_true", help="no unix socket")
     start.add_argument("--tls", action="store_true", help="TLS alone, with a client's certificate required")
-    start.add_argument("--set", action="append", default=[], type=_parse_setting, metavar="name=value")
-    arguments = parser.parse_args()
-    try:
-        if arguments.command == "start":
-            server = PrivateRedis(arguments.dir, dict(arguments.set), not arguments.port_only, arguments.tls)
-            print(server.start(detached=True).url())
-        else:
-            PrivateRedis(arguments.dir).stop()
-    except PrivateRedisError as error:
-        sys.exit(str(error))
+
+
+def _server_of(arguments):
+    if arguments.command == "stop":
+        return PrivateRedis(arguments.dir)
+    return PrivateRedis(arguments.dir, dict(arguments.set), not arguments.port_only, arguments.tls)
 
 
 if __name__ == "__main__":
-    main()
+    command_line(__doc__, _server_of, _more_options)
