@@ -16,7 +16,7 @@ def table(database, tool, kek_v1):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["run", "--help"], ["run", "-h"]], ids=" ".join)
-def test_help(tool, arguments):
+def test_help_needs_no_settings_and_no_database(tool, arguments):
     """Needs no settings and no database."""
     outcome = tool.command(*arguments, environment={"PATH": "/usr/bin:/bin"}).expect(0)
     assert "USAGE" in outcome.stdout.upper()
@@ -37,7 +37,7 @@ def test_help_names_the_commands_and_options(tool):
         assert option in options
 
 
-def test_version(tool):
+def test_version_prints_a_number(tool):
     outcome = tool.command("--version").expect(0)
     assert any(character.isdigit() for character in outcome.stdout)
 
@@ -67,7 +67,7 @@ def test_version(tool):
     ],
     ids=" ".join,
 )
-def test_misuse(tool, table, arguments):
+def test_misuse_ends_with_64_and_changes_nothing(tool, table, arguments):
     before = table.versions()
     outcome = tool.command(*arguments, environment=tool.environment(REENCRYPT_CATALOG=str(tool.catalog))).expect(64)
     assert outcome.stdout == ""

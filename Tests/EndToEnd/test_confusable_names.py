@@ -16,7 +16,7 @@ def names(request):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_columns(database, tool, names, kek_v1, first):
+def test_a_column_is_told_from_one_with_a_confusable_name(database, tool, names, kek_v1, first):
     listed, other = names
     columns = ", ".join(f"{quoted(name)} text" for name in (names if first == 0 else names[::-1]))
     database.execute(f"CREATE TABLE vault (id bigint PRIMARY KEY, {columns})")
@@ -60,7 +60,7 @@ def test_a_fence_on_the_other_column_is_no_fence(database, tool, names, kek_v2):
     assert "no fence" in verify(tool).stdout
 
 
-def test_ids(database, tool, names, kek_v1):
+def test_an_id_column_is_told_from_one_with_a_confusable_name(database, tool, names, kek_v1):
     listed, other = names
     database.execute(
         f"CREATE TABLE vault ({quoted(other)} int, {quoted(listed)} bigint PRIMARY KEY, secret text);"
@@ -72,7 +72,7 @@ def test_ids(database, tool, names, kek_v1):
     assert key_id(database.value("SELECT secret FROM vault")) == "kek-v2"
 
 
-def test_tables(database, tool, names, kek_v1):
+def test_a_table_is_told_from_one_with_a_confusable_name(database, tool, names, kek_v1):
     listed, other = names
     old = seal(kek_v1, b"secret").text
     for name in names:

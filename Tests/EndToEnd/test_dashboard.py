@@ -92,7 +92,7 @@ def check(browser, dashboard, name):
     assert not foreign, f"requests to elsewhere: {foreign}"
 
 
-def test_start(browser, dashboard):
+def test_the_page_says_that_there_is_no_job(browser, dashboard):
     browser.open(dashboard.url).wait_for("No job on this queue")
     browser.wait_for("Live", "#connection")
     check(browser, dashboard, "start")
@@ -115,7 +115,7 @@ def test_in_mid_job_and_paused(browser, dashboard, queue_tool, held):
     assert browser.console() == []
 
 
-def test_failed(browser, dashboard, queue, queue_tool, table, database):
+def test_the_page_shows_a_job_with_failures(browser, dashboard, queue, queue_tool, table, database):
     database.execute("UPDATE llm_providers SET api_key_encrypted = 'no envelope' WHERE id IN (7, 8, 1234)")
     worker = queue_tool.worker("--exit-when-done")
     queue_tool.coordinator().wait().expect(2)
@@ -140,7 +140,7 @@ def test_redis_away_and_back(browser, dashboard, redis_server, held):
     browser.wait_for("Live", "#connection", timeout=30)
 
 
-def test_finished(browser, dashboard, queue_tool, table):
+def test_the_page_shows_a_finished_job(browser, dashboard, queue_tool, table):
     worker = queue_tool.worker("--exit-when-done")
     queue_tool.coordinator().wait().expect(0)
     worker.wait().expect(0)

@@ -212,7 +212,7 @@ ENTRY = {"name": '"Odd ""S"."T"', "encrypted_columns": ["a b", "c"]}
 
 @pytest.mark.parametrize("definition", [PARTITIONED, INHERITED], ids=["partitioned", "inherited"])
 @pytest.mark.parametrize("log_only", [False, True], ids=["constraint", "log-only"])
-def test_trees(server, database, tool, kek_v1, kek_v2, definition, log_only):
+def test_a_fence_covers_every_part_of_a_tree(server, database, tool, kek_v1, kek_v2, definition, log_only):
     database.execute('CREATE SCHEMA "Odd ""S"')
     database.execute(definition)
     tool.write_catalog(ENTRY)
@@ -378,7 +378,7 @@ def test_adding_it_under_a_load_holds_no_writer_longer_than_the_time_out(databas
     assert 0.3 < slowest[0] < 0.4 + 0.6, "the time-out, and what a busy machine adds"
 
 
-def test_usage(tool, table):
+def test_a_fence_of_the_wrong_keys_is_refused_by_name(tool, table):
     fence(tool, "add", "--retired", "kek-v2").expect_refusal("not the primary key's")
     fence(tool, "add", "--retired", "kek v1").expect_refusal("--retired takes ids")
     environment = tool.environment(SECRETS_ENCRYPTION_KEY_PREVIOUS=None)

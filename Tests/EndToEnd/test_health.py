@@ -131,7 +131,7 @@ def test_with_a_database_that_stands_still(database, queue_tool, queue, kek_v1, 
     table.assert_opens_with(kek_v2)
 
 
-def test_addresses(queue_tool, table):
+def test_wrong_and_taken_addresses_are_refused(queue_tool, table):
     for wrong in ("8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "::1:80", "[]:80"):
         queue_tool.worker("--health-listen", wrong).wait(10).expect(64)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -36,7 +36,7 @@ def test_without_a_job_nothing_is_claimed(dashboard):  # noqa: F811
     assert checked(dashboard.get("metrics")[1]) == {("reencrypt_redis_up", ""): 1}
 
 
-def test_in_mid_job(dashboard, queue, held):  # noqa: F811
+def test_metrics_of_a_job_in_mid_run_agree_with_its_progress(dashboard, queue, held):  # noqa: F811
     found = checked(dashboard.get("metrics")[1])
     progress = queue.progress("llm_providers")
     for outcome in ("rewrapped", "superseded", "failed"):

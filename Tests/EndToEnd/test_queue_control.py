@@ -39,7 +39,7 @@ def all_but_locked(queue):
 # MARK: looking
 
 
-def test_status(queue, queue_tool, held, table):
+def test_status_says_what_the_job_does(queue, queue_tool, held, table):
     coordinator, application = held
     worker = queue_tool.worker("--exit-when-done")
     all_but_locked(queue)
