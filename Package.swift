@@ -11,7 +11,12 @@ let settings: [SwiftSetting] = [
 ]
 
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
-let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+/// The server, its parser and the types of requests and answers. Hummingbird's router would bring a file system along.
+let http: [Target.Dependency] = [
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "NIOCore", package: "swift-nio"),
+]
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
@@ -30,6 +35,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         // Without its reader of configuration files and without the whole of Foundation.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
@@ -70,12 +77,17 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
-            name: "HTTPService", dependencies: [hummingbird, logging], swiftSettings: settings),
+            name: "HTTPService",
+            dependencies: http + [
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"), logging,
+            ],
+            swiftSettings: settings),
         .target(name: "Exposition", dependencies: [metrics], swiftSettings: settings),
         .target(
             name: "Dashboard",
-            dependencies: [
-                "BatchQueue", "Redis", "Exposition", "HTTPService", hummingbird, lifecycle, logging,
+            dependencies: http + [
+                "BatchQueue", "Redis", "Exposition", "HTTPService", lifecycle, logging,
             ],
             resources: [
                 "page.html", "login.html", "style.css", "controls.html", "dialog.html", "format.js",
@@ -84,10 +96,10 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "reencrypt-secrets",
-            dependencies: [
+            dependencies: http + [
                 "CLinux", "Envelope", "Postgres", "Redis", "Catalog", "BatchQueue", "Verification",
                 "Rotation", "Exposition", "HTTPService", "Dashboard",
-                argumentParser, hummingbird, lifecycle, logging, metrics,
+                argumentParser, lifecycle, logging, metrics,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),

@@ -1,5 +1,5 @@
 import HTTPTypes
-import Hummingbird
+import HummingbirdCore
 
 /// Who may look, and who may give orders.
 struct AccessPolicy: Sendable {
@@ -21,7 +21,7 @@ struct AccessPolicy: Sendable {
         if isOpenOnLoopback { return isLoopbackName(request.head.authority ?? "") ? .allowed : .foreignHost }
         guard let token else { return .wantsToken }
         if let offered = bearer(request), token.matches(offered) { return .allowed }
-        if let cookie = request.cookies[Self.cookie], token.matches(cookie.value) { return .allowed }
+        if let value = cookie(request), token.matches(value) { return .allowed }
         return .wantsToken
     }
 
@@ -34,6 +34,17 @@ struct AccessPolicy: Sendable {
     private func bearer(_ request: Request) -> Substring? {
         guard let value = request.headers[.authorization], value.hasPrefix("Bearer ") else { return nil }
         return value.dropFirst("Bearer ".count)
+    }
+
+    /// The dashboard's own of the cookies that a browser sends as `a=1; b=2`.
+    private func cookie(_ request: Request) -> Substring? {
+        for pairs in request.headers[values: .cookie] {
+            for pair in pairs.split(separator: ";") {
+                let pair = pair.drop { $0 == " " }
+                if pair.hasPrefix("\(Self.cookie)=") { return pair.dropFirst(Self.cookie.count + 1) }
+            }
+        }
+        return nil
     }
 
     private func isLoopbackName(_ authority: String) -> Bool {

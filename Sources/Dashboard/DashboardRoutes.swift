@@ -1,7 +1,9 @@
 import BatchQueue
+import HTTPService
 import HTTPTypes
-import Hummingbird
+import HummingbirdCore
 import Logging
+import NIOCore
 import ServiceLifecycle
 
 /// What the server answers. The routes that change something exist only where control is allowed.
@@ -16,24 +18,24 @@ struct DashboardRoutes: Sendable {
     private static let refusalDelay: Duration = .milliseconds(500)
     private static let longestForm = 4_096
 
-    func add(to router: Router<BasicRequestContext>) {
-        router.get("/") { request, _ in try await self.page(request) }
-        router.post("login") { request, _ in try await self.login(request) }
-        router.get("events") { request, _ in try await self.guarded(request) { try await self.events() } }
-        router.get("failures") { request, _ in
-            try await self.guarded(request) { try await self.failures(request) }
-        }
-        router.get("metrics") { request, _ in
-            try await self.guarded(request) {
-                let text = QueueMetrics(await self.feed.currentPicture()).text
+    var routes: HTTPRoutes {
+        var routes = HTTPRoutes()
+        routes.get("/") { try await page($0) }
+        routes.post("/login") { try await login($0) }
+        routes.get("/events") { request in try await guarded(request) { try await events() } }
+        routes.get("/failures") { request in try await guarded(request) { try await failures(request) } }
+        routes.get("/metrics") { request in
+            try await guarded(request) {
+                let text = QueueMetrics(await feed.currentPicture()).text
                 return Self.response(.ok, "text/plain; version=0.0.4; charset=utf-8", text)
             }
         }
         if allowsControl {
-            router.post("control/:order") { request, context in
-                try await self.control(request, context.parameters.require("order"))
+            for order in QueueMonitor.Order.allCases {
+                routes.post("/control/\(order.rawValue)") { try await control($0, order) }
             }
         }
+        return routes
     }
 
     // MARK: Looking
@@ -89,8 +91,11 @@ struct DashboardRoutes: Sendable {
 
     private func login(_ request: Request) async throws -> Response {
         let nonce = DashboardPage.nonce()
+        // A form is written as a query is, but for its spaces; the token has none.
         let form = String(buffer: try await request.body.collect(upTo: Self.longestForm))
-        let value = try URLEncodedFormDecoder().decode(LoginForm.self, from: form).token
+        guard let value = URI("/?\(form)").queryParameters["token"] else {
+            return Self.response(.badRequest, "text/plain; charset=utf-8", "a token is needed\n")
+        }
         guard let token = policy.token, token.matches(value) else {
             try await Task.sleep(for: Self.refusalDelay)
             return Self.html(.unauthorized, DashboardPage.login(nonce: nonce, wasRefused: true), nonce)
@@ -101,20 +106,13 @@ struct DashboardRoutes: Sendable {
         return response
     }
 
-    private struct LoginForm: Decodable {
-        let token: String
-    }
-
     // MARK: Control
 
-    private func control(_ request: Request, _ name: String) async throws -> Response {
+    private func control(_ request: Request, _ order: QueueMonitor.Order) async throws -> Response {
         if case .foreignHost = policy.mayLook(request) { return Self.foreignHost }
         guard policy.mayControl(request) else {
             try await Task.sleep(for: Self.refusalDelay)
             return Self.response(.unauthorized, "text/plain; charset=utf-8", "a token is needed\n")
-        }
-        guard let order = QueueMonitor.Order(rawValue: name) else {
-            return Self.response(.notFound, "text/plain; charset=utf-8", "no such order\n")
         }
         do {
             guard try await monitor.give(order) else {
@@ -123,7 +121,7 @@ struct DashboardRoutes: Sendable {
         } catch {
             return Self.response(.serviceUnavailable, "text/plain; charset=utf-8", "Redis is away.")
         }
-        logger.notice("\(name) was ordered from the dashboard")
+        logger.notice("\(order.rawValue) was ordered from the dashboard")
         return Self.response(.ok, "text/plain; charset=utf-8", "ok\n")
     }
 

@@ -31,14 +31,13 @@ package struct DashboardServer: Sendable {
     /// - Throws: `HTTPServiceError` where it cannot listen.
     package func run(onListening: @escaping @Sendable (Int) -> Void) async throws {
         let feed = PictureFeed(monitor, logger: logger)
-        let routes = DashboardRoutes(
+        let dashboard = DashboardRoutes(
             feed: feed, monitor: monitor,
             policy: AccessPolicy(
                 token: configuration.token, isOpenOnLoopback: configuration.address.isLoopback),
             allowsControl: configuration.allowsControl, logger: logger)
-        let server = HTTPService(configuration.address, logger: logger, onListening: onListening) {
-            routes.add(to: $0)
-        }
+        let server = HTTPService(
+            configuration.address, dashboard.routes, logger: logger, onListening: onListening)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await feed.run() }
             group.addTask {

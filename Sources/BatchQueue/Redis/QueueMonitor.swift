@@ -73,7 +73,7 @@ package struct QueueMonitor: Sendable {
 
     // MARK: Control
 
-    package enum Order: String, Sendable {
+    package enum Order: String, CaseIterable, Sendable {
         case pause
         case resume
         case cancel

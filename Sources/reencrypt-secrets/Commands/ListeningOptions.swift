@@ -1,7 +1,6 @@
 import ArgumentParser
 import Exposition
 import HTTPService
-import Hummingbird
 import Logging
 import Metrics
 import Rotation
@@ -98,15 +97,15 @@ private struct Listening {
             if address == metricsAddress { paths.append("/metrics") }
             var logger = logger
             logger[metadataKey: "paths"] = "\(paths.joined(separator: " "))"
-            return HTTPService(address, logger: logger) { router in
-                if address == healthAddress, let health {
-                    router.get("live") { _, _ in HealthAnswer.response(health.liveness) }
-                    router.get("ready") { _, _ in HealthAnswer.response(health.readiness) }
-                }
-                if address == metricsAddress, let registry {
-                    router.get("metrics") { _, _ in MetricsAnswer.response(registry.text) }
-                }
+            var routes = HTTPRoutes()
+            if address == healthAddress, let health {
+                routes.get("/live") { _ in try HealthAnswer.response(health.liveness) }
+                routes.get("/ready") { _ in try HealthAnswer.response(health.readiness) }
             }
+            if address == metricsAddress, let registry {
+                routes.get("/metrics") { _ in MetricsAnswer.response(registry.text) }
+            }
+            return HTTPService(address, routes, logger: logger)
         }
     }
 }

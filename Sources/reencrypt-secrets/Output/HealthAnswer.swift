@@ -1,19 +1,27 @@
-import Hummingbird
+import FoundationEssentials
+import HTTPTypes
+import HummingbirdCore
+import NIOCore
 import Rotation
 
 /// A verdict as an HTTP answer: 200 or 503, and a JSON object for a person.
 enum HealthAnswer {
-    private struct Body: ResponseEncodable {
+    private struct Body: Encodable {
         let status: String
         let reason: String?
     }
 
-    static func response(_ verdict: Health.Verdict) -> EditedResponse<some ResponseGenerator> {
+    static func response(_ verdict: Health.Verdict) throws -> Response {
         switch verdict {
-        case .healthy: EditedResponse(status: .ok, response: Body(status: "ok", reason: nil))
+        case .healthy: try response(.ok, Body(status: "ok", reason: nil))
         case .unhealthy(let reason):
-            EditedResponse(
-                status: .serviceUnavailable, response: Body(status: "unavailable", reason: reason))
+            try response(.serviceUnavailable, Body(status: "unavailable", reason: reason))
         }
+    }
+
+    private static func response(_ status: HTTPResponse.Status, _ body: Body) throws -> Response {
+        Response(
+            status: status, headers: [.contentType: "application/json; charset=utf-8"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try JSONEncoder().encode(body))))
     }
 }
