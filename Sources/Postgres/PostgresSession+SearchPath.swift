@@ -12,11 +12,15 @@ extension PostgresSession {
     package static let setLocalPath = PreparedStatement(
         name: "local_path", sql: "SELECT pg_catalog.set_config('search_path', $1, true)")
 
-    /// Gives the session its path, and a life of its own.
+    /// Gives the session its path, and a life of its own. Statements are not compiled: those over the system catalogs
+    /// look dear to the planner, and compiling one takes ten times as long as running it.
     /// - Returns: the path that it had.
     func settle() throws(PostgresError) -> String {
         var none = QueryParameters()
-        try send("SELECT pg_catalog.current_setting('search_path')", &none)
+        try send(
+            """
+            SELECT pg_catalog.current_setting('search_path'), pg_catalog.set_config('jit', 'off', false)
+            """, &none)
         try send("SET search_path = \(Self.safePath)", &none)
         // A default of the role or the database would end a session that waits for another one of ours.
         if serverVersion >= 140_000 { try send("SET idle_session_timeout = 0", &none) }
