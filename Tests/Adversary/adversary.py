@@ -32,6 +32,7 @@ from adversary_database import SETTINGS  # noqa: E402
 from game import COMMANDS, Game  # noqa: E402
 from private_postgres import PrivatePostgres  # noqa: E402
 from private_redis import PrivateRedis  # noqa: E402
+from private_server import scratch_parent  # noqa: E402
 from support.rotation_tool import binary_path  # noqa: E402
 
 # How long an application's statement may wait because of `verify`.
@@ -176,7 +177,7 @@ def main():
     if arguments.seed is None:
         arguments.seed = random.SystemRandom().randrange(1_000_000)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = arguments.folder or pathlib.Path(tempfile.mkdtemp(prefix="reencrypt-adversary-", dir="/tmp"))
+    folder = arguments.folder or pathlib.Path(tempfile.mkdtemp(prefix="reencrypt-adversary-", dir=scratch_parent()))
     folder.mkdir(exist_ok=True, parents=True)
     folder.chmod(0o755)
     version = subprocess.run([str(binary_path()), "--version"], capture_output=True, text=True, check=True).stdout.strip()

@@ -28,6 +28,7 @@ from chaos_site import World  # noqa: E402
 from deliveries import Deliveries  # noqa: E402
 from envelope_reference import KeyEncryptionKey  # noqa: E402
 from findings import Findings  # noqa: E402
+from private_server import scratch_parent  # noqa: E402
 from round import Round  # noqa: E402
 from support.rotation_tool import binary_path  # noqa: E402
 
@@ -136,7 +137,7 @@ def main():
         arguments.seed = random.SystemRandom().randrange(1_000_000)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    folder = arguments.folder or pathlib.Path(tempfile.mkdtemp(prefix="reencrypt-chaos-", dir="/tmp"))
+    folder = arguments.folder or pathlib.Path(tempfile.mkdtemp(prefix="reencrypt-chaos-", dir=scratch_parent()))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
     if arguments.no_faults:

@@ -9,6 +9,7 @@ import pytest
 
 from envelope_reference import KeyEncryptionKey
 from private_postgres import PrivatePostgres
+from private_server import scratch_parent
 from support.isolated_database import IsolatedDatabase
 from support.rotation_tool import RotationTool, binary_path
 
@@ -18,7 +19,7 @@ WATCHDOG_SECONDS = 120
 SERVER_SETTINGS = {
     "fsync": "off",
     "wal_level": "logical",
-    "max_wal_size": "4GB",
+    "max_wal_size": "1GB",
     "max_prepared_transactions": "5",
     # What the server is set to must not matter to the tool.
     "timezone": "Asia/Kolkata",
@@ -57,15 +58,16 @@ def pytest_sessionstart(session):
 
 @pytest.fixture(scope="session")
 def server_directory():
-    """Under /tmp with a short name, because the socket's path must be short and the server's user must get in."""
-    with tempfile.TemporaryDirectory(prefix="reencrypt-e2e-") as directory:
+    """With a short name, because the socket's path must be short, and open, because the server's user must get in."""
+    with tempfile.TemporaryDirectory(prefix="reencrypt-e2e-", dir=scratch_parent()) as directory:
         os.chmod(directory, 0o755)
         yield pathlib.Path(directory)
 
 
 @pytest.fixture(scope="session")
 def server(server_directory):
-    with PrivatePostgres(server_directory / "pg", SERVER_SETTINGS) as server:
+    # Tests open tens of thousands of connections. The integration tests and the fault run log in with SCRAM.
+    with PrivatePostgres(server_directory / "pg", SERVER_SETTINGS, host_authentication="md5") as server:
         yield server
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from envelope_reference import seal
 from private_postgres import PrivatePostgres
+from private_server import scratch_parent
 from support.isolated_database import IsolatedDatabase
 from support.resp_proxy import RespProxy
 from support.rotation_tool import RotationTool
@@ -220,7 +221,7 @@ def test_a_row_that_the_server_refuses_is_found_by_splitting(database, tool, kek
 @pytest.fixture(scope="module")
 def small_buffers():
     """A server whose buffers are smaller than a table of a few thousand rows."""
-    with tempfile.TemporaryDirectory(prefix="reencrypt-order-") as directory:
+    with tempfile.TemporaryDirectory(prefix="reencrypt-order-", dir=scratch_parent()) as directory:
         os.chmod(directory, 0o755)
         with PrivatePostgres(pathlib.Path(directory) / "pg", {"fsync": "off", "shared_buffers": "1MB"}) as server:
             yield server

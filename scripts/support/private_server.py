@@ -9,11 +9,16 @@ import ctypes
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+
+
+# What the servers of all tests that run at the same time may need, in bytes.
+ROOM_IN_MEMORY = 12 << 30
 
 
 class PrivateServerError(RuntimeError):
@@ -25,6 +30,15 @@ def free_loopback_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def scratch_parent() -> str:
+    """Where the folders of short-lived servers are made: in memory where there is room, since a server of a test makes
+    and removes thousands of files. A short path: a socket's has to be short."""
+    shared_memory = "/dev/shm"
+    if os.access(shared_memory, os.W_OK) and shutil.disk_usage(shared_memory).free >= ROOM_IN_MEMORY:
+        return shared_memory
+    return "/tmp"
 
 
 class PrivateServer:

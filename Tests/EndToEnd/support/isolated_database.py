@@ -18,7 +18,9 @@ class IsolatedDatabase:
         self._roles = []
         self._connections = []
         with self._maintenance() as cursor:
-            cursor.execute(f"CREATE DATABASE {self.name} TEMPLATE template0 {options}")
+            # A copy of files costs a quarter of a copy through the log, where nobody waits for the disk.
+            copied = "STRATEGY file_copy" if cursor.connection.server_version >= 150_000 else ""
+            cursor.execute(f"CREATE DATABASE {self.name} TEMPLATE template0 {copied} {options}")
 
     @contextlib.contextmanager
     def _maintenance(self):

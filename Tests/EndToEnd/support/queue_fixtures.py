@@ -5,6 +5,7 @@ import tempfile
 import pytest
 
 from private_redis import PrivateRedis
+from private_server import scratch_parent
 from support.four_tables import ROWS, FourTables
 from support.queue_process import Queue, QueueTool
 from support.secrets_table import SecretsTable
@@ -13,7 +14,7 @@ from support.secrets_table import SecretsTable
 @pytest.fixture
 def redis_server():
     """A server of the test's own: it may be killed, stopped and emptied."""
-    with tempfile.TemporaryDirectory(prefix="reencrypt-redis-") as directory:
+    with tempfile.TemporaryDirectory(prefix="reencrypt-redis-", dir=scratch_parent()) as directory:
         with PrivateRedis(directory) as server:
             yield server
 
