@@ -52,7 +52,7 @@ class PrivatePgBouncer:
         self._child = None
 
     def start(self):
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         self._write_configuration()
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(
