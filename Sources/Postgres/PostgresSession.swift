@@ -268,7 +268,9 @@ package final class PostgresSession {
     {
         let limit = ContinuousClock.now.advanced(by: settings.connectTimeout)
         if try handle.wait(for: events, until: min(limit, deadline)) { return true }
-        throw PostgresError(.timedOut, "connected, and silent for \(settings.connectTimeout)")
+        throw PostgresError(
+            .timedOut,
+            "connected, and silent for \(settings.connectTimeout); is the pool full, or the server stuck?")
     }
 
     private func checkUsable() throws(PostgresError) {

@@ -57,6 +57,21 @@ struct TransactionPoolerProbeTests {
             #expect(problem?.message == "a second session gets no answer while a first one is open")
         }
     }
+
+    @Test(.enabled(if: PgBouncer.isInstalled, pooledBy))
+    func aSessionPoolIsComparedWithWhatTheCommandNeeds() async throws {
+        let pooler = try await PgBouncer(.init(pool: "session", size: 3, roundRobin: false, refused: true))
+        defer { pooler.stop() }
+        var settings = try ConnectionSettings(url: pooler.url, applicationName: "probe")
+        settings.connectTimeout = .seconds(1)
+        let impatient = settings
+        try await PostgresConnection(try TestDatabase.settings()).perform { _ in
+            #expect(try TransactionPoolerProbe.run(connecting: impatient, sessions: 3) == nil)
+            let problem = try TransactionPoolerProbe.run(connecting: impatient, sessions: 5)
+            #expect(problem?.severity == .refuse)
+            #expect(problem?.message == "the pool gives 3 sessions at once, and this command needs 5")
+        }
+    }
 }
 
 /// A PgBouncer before the test server, on a unix socket of its own folder.

@@ -13,7 +13,7 @@ from private_server import scratch_parent
 from support.isolated_database import IsolatedDatabase
 from support.rotation_tool import RotationTool, binary_path
 
-pytest_plugins = ["support.queue_fixtures"]
+pytest_plugins = ["support.queue_fixtures", "support.allowed_skips"]
 
 WATCHDOG_SECONDS = 120
 SERVER_SETTINGS = {

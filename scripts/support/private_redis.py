@@ -47,11 +47,12 @@ class PrivateRedis(PrivateServer):
     start_deadline_seconds = 30
     stop_deadline_seconds = 10
 
-    def __init__(self, directory, settings=None, unix_socket=True, tls=False):
+    def __init__(self, directory, settings=None, unix_socket=True, tls=False, options=()):
         super().__init__(directory, settings)
         self.configuration = self.directory / "redis.conf"
         self.unix_socket = unix_socket
         self.tls = tls
+        self.options = options
 
     # MARK: addresses
 
@@ -90,7 +91,7 @@ class PrivateRedis(PrivateServer):
         return self.configuration.exists()
 
     def _command(self) -> list:
-        return [redis_server_binary(), str(self.configuration)]
+        return [redis_server_binary(), str(self.configuration), *self.options]
 
     def _send(self, pid, signal_number):
         """A server that a test has stopped with SIGSTOP hears of it too."""

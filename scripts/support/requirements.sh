@@ -32,6 +32,9 @@ build_packages=(libpq-dev libssl-dev libhiredis-dev pkg-config)
 # What the private servers and the Python parts (loader, independent tests) need.
 service_packages=(postgresql redis-server python3-psycopg2 python3-cryptography)
 
+# What the end-to-end tests add: what an operator may run beside the tool.
+promised_packages=(postgresql-15-repack postgresql-15-partman)
+
 # What the fault run adds: a pooler to be refused, clocks that jump.
 chaos_packages=(pgbouncer libfaketime)
 

@@ -7,20 +7,28 @@ package import Postgres
 /// both, or a pid that changes, proves a pooler, and while one session holds a transaction open the pooler
 /// has to give the other one another backend. No proof is no guarantee where others use the same pool at the
 /// same moment, so several transactions are compared.
+///
+/// A pool in session mode is fine where it is large enough. One that is too small answers some sessions of a command
+/// and never the others, so that the command would wait in its middle for what it holds itself.
 package enum TransactionPoolerProbe {
-    /// - Parameter settings: a connection that answers no query (a pool of one, in session mode) is reported
-    ///   after 20 seconds at most.
-    package static func run(connecting settings: ConnectionSettings) throws(PostgresError) -> CatalogProblem?
-    {
+    /// - Parameters:
+    ///   - settings: a connection that answers no query (a pool that is full, in session mode) is reported
+    ///     after 20 seconds at most.
+    ///   - sessions: how many the command needs at once; counted behind a pooler alone.
+    package static func run(
+        connecting settings: ConnectionSettings, sessions: Int = 2
+    ) throws(PostgresError) -> CatalogProblem? {
         var settings = settings
         settings.answerTimeout = min(settings.answerTimeout, .seconds(20))
         let impatient = settings
-        return try run { () throws(PostgresError) in try PostgresSession(connecting: impatient) }
+        return try run(sessions: sessions) { () throws(PostgresError) in
+            try PostgresSession(connecting: impatient)
+        }
     }
 
     /// - Parameter open: makes a new session at every call.
     package static func run(
-        _ open: () throws(PostgresError) -> PostgresSession
+        sessions: Int = 2, _ open: () throws(PostgresError) -> PostgresSession
     ) throws(PostgresError) -> CatalogProblem? {
         let first = try open()
         let home = try backend(of: first)
@@ -31,8 +39,7 @@ package enum TransactionPoolerProbe {
         } catch  where error.code == .timedOut {
             return CatalogProblem(
                 .refuse, table: nil, "a second session gets no answer while a first one is open",
-                mend: "give the pool more server connections than --concurrency and 9, "
-                    + "or connect to PostgreSQL itself")
+                mend: Self.largerPool)
         }
         for _ in 0..<3 {
             do throws(PostgresError) {
@@ -47,6 +54,29 @@ package enum TransactionPoolerProbe {
             if now == other { return pooler("two open sessions had the one backend \(now)") }
             if now != home { return pooler("a session's backend changed from \(home) to \(now)") }
             try second.query("ROLLBACK")
+        }
+        // The server tells a client its own number; a pooler tells another one.
+        if first.backendPID == home { return nil }
+        return try roomProblem(open, beside: [first, second], sessions)
+    }
+
+    private static let largerPool =
+        "give the pool more server connections than --concurrency and 9, or connect to PostgreSQL itself"
+
+    /// Holds as many sessions as the command will, and lets go of them.
+    private static func roomProblem(
+        _ open: () throws(PostgresError) -> PostgresSession, beside sessions: [PostgresSession], _ needed: Int
+    ) throws(PostgresError) -> CatalogProblem? {
+        var held = sessions
+        while held.count < needed {
+            do throws(PostgresError) {
+                held.append(try open())
+            } catch  where error.code == .timedOut {
+                return CatalogProblem(
+                    .refuse, table: nil,
+                    "the pool gives \(held.count) sessions at once, and this command needs \(needed)",
+                    mend: Self.largerPool)
+            }
         }
         return nil
     }

@@ -30,6 +30,12 @@ package final class Coordinator: Sendable {
             self.limits = limits ?? profile.limits
             self.vacuumPercent = vacuumPercent
         }
+
+        /// Database sessions that a coordinator holds at most at once: leader, coordinator, two of the pace,
+        /// three of a census, and what the options add.
+        package var sessions: Int {
+            7 + (vacuumPercent == nil ? 0 : 1) + (limits.throttleQuery == nil ? 0 : 1)
+        }
     }
 
     private let plan: JobPlan

@@ -35,7 +35,7 @@ struct Coordination {
     func run() async throws -> ExitCode? {
         let server = try await redis.perform { try $0.requireSupportedServer() }
         logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
-        let preparation = try await settings.prepare(logger)
+        let preparation = try await settings.prepare(logger, sessions: options.sessions)
         let monitor = QueueMonitor(redis, queue: queue)
         let trouble = QueueTrouble(logger, health, metrics.connectionErrors)
         metrics.waitsForTheLead()

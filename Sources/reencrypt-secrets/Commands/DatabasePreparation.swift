@@ -16,13 +16,16 @@ struct DatabasePreparation: Sendable {
     /// - Parameters:
     ///   - keyIDs: the target first, then the other known key ids; empty for a check without keys.
     ///   - forVerification: what would stand in the way of a rotation is no matter then.
+    ///   - sessions: how many the command will hold at once.
     static func inspect(
         _ file: CatalogFile, _ settings: ConnectionSettings, forWriting: Bool, keyIDs: [String],
-        forVerification: Bool = false
+        forVerification: Bool = false, sessions: Int = 2
     ) async throws -> DatabasePreparation {
+        // First of all: behind a pooler of statements no transaction could even begin.
+        let pooler = try TransactionPoolerProbe.run(connecting: settings, sessions: sessions)
         let connection = PostgresConnection(settings)
         let found = try await connection.perform { session in
-            let server = try Preflight.server(session, forWriting: forWriting)
+            let server = try (pooler.map { [$0] } ?? []) + Preflight.server(session, forWriting: forWriting)
             let identity = try DatabaseIdentity.read(session)
             if server.contains(where: { $0.severity == .refuse }) {
                 return DatabasePreparation(tables: [], problems: server, identity: identity)
@@ -48,9 +51,7 @@ struct DatabasePreparation: Sendable {
             return DatabasePreparation(tables: introspection.tables, problems: problems, identity: identity)
         }
         await connection.close()
-        guard let pooler = try TransactionPoolerProbe.run(connecting: settings) else { return found }
-        return DatabasePreparation(
-            tables: found.tables, problems: [pooler] + found.problems, identity: found.identity)
+        return found
     }
 
     /// Logs what was found.

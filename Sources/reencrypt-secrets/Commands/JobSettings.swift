@@ -47,10 +47,11 @@ struct JobSettings: Sendable {
     var keyIDs: [String] { keyring.ids.map(\.description) }
 
     /// Looks at the database and says what stands in the way.
+    /// - Parameter sessions: how many this process will hold at once.
     /// - Throws: exit code 1 where something has to be mended first.
-    func prepare(_ logger: Logger) async throws -> DatabasePreparation {
+    func prepare(_ logger: Logger, sessions: Int) async throws -> DatabasePreparation {
         let preparation = try await DatabasePreparation.inspect(
-            file, database, forWriting: true, keyIDs: keyIDs)
+            file, database, forWriting: true, keyIDs: keyIDs, sessions: sessions)
         logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
         preparation.log(to: logger)
         guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }

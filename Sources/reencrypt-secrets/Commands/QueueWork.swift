@@ -44,7 +44,7 @@ struct QueueWork {
     func run() async throws -> ExitCode? {
         let server = try await redis.perform { try $0.requireSupportedServer() }
         logger.info("Connected to queue", metadata: ["queue": "\(queue)", "server": "\(server)"])
-        let preparation = try await settings.prepare(logger)
+        let preparation = try await settings.prepare(logger, sessions: lanes)
         let monitor = QueueMonitor(redis, queue: queue)
         let trouble = QueueTrouble(logger, health, metrics.connectionErrors)
         metrics.works(withLanes: lanes)

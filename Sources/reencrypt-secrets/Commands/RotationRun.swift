@@ -28,7 +28,8 @@ struct RotationRun {
         let tables = file.entries.map(\.name)
         let registry = listening.keepMetrics(RotationMetrics.descriptions(tables: tables))
         let start = Moment()
-        let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: false)
+        let (plan, database) = try await prepare(
+            file, expectedKeyIDs, start, dryRun: false, sessions: lanes + options.sessions)
         let output = ProgressOutput(logger)
         let rotation = try SingleProcessRotation(
             plan, settings: settings, lanes: lanes, options: options, observer: output, logger: logger,
@@ -109,7 +110,7 @@ struct RotationRun {
         _ file: CatalogFile, _ expectedKeyIDs: Set<String>, allowsUnknownKeys: Bool, logsAll: Bool
     ) async throws {
         let start = Moment()
-        let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: true)
+        let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: true, sessions: 4)
         let output = ProgressOutput(logger)
         let failures = Mutex(try FailureSpool())
         let logged = Mutex(0)
@@ -174,12 +175,13 @@ struct RotationRun {
 
     /// Looks at the database; what has to be mended first is logged, reported, and ends the command.
     private func prepare(
-        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, _ start: Moment, dryRun: Bool
+        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, _ start: Moment, dryRun: Bool, sessions: Int
     ) async throws -> (JobPlan, JobReport.Database) {
         let preparation: DatabasePreparation
         do {
             preparation = try await DatabasePreparation.inspect(
-                file, settings, forWriting: !dryRun, keyIDs: keyring.ids.map(\.description))
+                file, settings, forWriting: !dryRun, keyIDs: keyring.ids.map(\.description),
+                sessions: sessions)
         } catch {
             try refuse(error, start, nil, dryRun: dryRun)
             throw error

@@ -80,7 +80,7 @@ struct VerifyCommand: AsyncParsableCommand {
             settings.log(to: logger)
             let preparation = try await DatabasePreparation.inspect(
                 settings.file, settings.database, forWriting: false, keyIDs: settings.keyIDs,
-                forVerification: true)
+                forVerification: true, sessions: concurrency + 4)
             logger.info("Connected to database", metadata: ["database": "\(preparation.database.name)"])
             preparation.log(to: logger)
             guard preparation.refusals.isEmpty else { throw ExitStatus.couldNotRun }
