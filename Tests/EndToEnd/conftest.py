@@ -49,6 +49,15 @@ def pytest_runtest_call(item):
         signal.signal(signal.SIGALRM, previous)
 
 
+def pytest_collection_modifyitems(items):
+    """Slow tests begin first, so that none of them is still running when all others are done. A module that makes
+    something dear for all of its tests is left to one process."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if getattr(item.module, "IN_ONE_PROCESS", False):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 def pytest_sessionstart(session):
     if not session.config.option.collectonly and not os.access(binary_path(), os.X_OK):
         pytest.exit(

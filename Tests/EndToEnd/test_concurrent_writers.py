@@ -52,6 +52,7 @@ def assert_holds_exactly(database, table, expected, *keks):
     ],
     ids=["plain bytea", "partitioned jsonb", "plain bytea in place order", "partitioned jsonb in place order"],
 )
+@pytest.mark.slow
 def test_no_write_is_lost(database, tool, kek_v1, kek_v2, table, writes, order):
     rows = fill(database, table, kek_v1, range(ROWS))
     tool.write_catalog(table.catalog_entry)

@@ -10,6 +10,7 @@ import pytest
 from support.browser import Browser
 from support.waiting import wait_until
 
+IN_ONE_PROCESS = True
 TOKEN = "a-token-of-the-tests-0123456789"
 LOCKED = 1_500
 

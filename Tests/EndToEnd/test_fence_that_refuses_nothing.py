@@ -192,6 +192,7 @@ ODD_SETTINGS = {
 }
 
 
+@pytest.mark.slow
 def test_it_is_recognised_under_odd_settings(database, tool, kek_v2):
     tables = [
         SecretsTable(database, name=f"t_{kind}", column_type=kind).create().fill(kek_v2, range(3))

@@ -92,6 +92,7 @@ def brief(outcome):
 
 
 @pytest.mark.watchdog(300)
+@pytest.mark.slow
 def test_a_shadow_of_everything_that_our_sql_names(
     server, database, subjects, make_queue_tool, kek_v1, kek_v2
 ):

@@ -68,6 +68,7 @@ class Health:
 LISTEN = ("--health-listen", "127.0.0.1:0")
 
 
+@pytest.mark.slow
 def test_without_redis_they_are_live_and_not_ready(queue_tool, redis_server, queue, table, kek_v2):
     """A worker without a job, one at work, the coordinator that leads it, and a spare one; then Redis is silent."""
     worker = queue_tool.worker(*LISTEN)

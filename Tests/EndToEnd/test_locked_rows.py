@@ -29,6 +29,7 @@ def update(cursor, table, number, value):
 
 
 @pytest.mark.watchdog(LOCK_SECONDS + 100)
+@pytest.mark.slow
 def test_an_application_that_locks_more_and_more(database, tool, table, kek_v1, kek_v2):
     """The deadlock's temptation: it holds one row, and takes others of the same range while the tool works.
 
@@ -65,6 +66,7 @@ def test_an_application_that_locks_more_and_more(database, tool, table, kek_v1, 
 
 
 @pytest.mark.watchdog(LOCK_SECONDS + 100)
+@pytest.mark.slow
 def test_rows_locked_for_a_long_time(database, tool, table, kek_v2):
     """All others are done at once; the locked ones as soon as they are let go."""
     application = database.connect()

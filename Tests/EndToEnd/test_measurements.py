@@ -6,6 +6,8 @@ import xml.etree.ElementTree
 import os
 import subprocess
 
+import pytest
+
 from support.rotation_tool import REPOSITORY, binary_path
 
 
@@ -37,6 +39,7 @@ def test_memory_of_a_window():
     assert figures["worker_peak_rss_mb"] < 100
 
 
+@pytest.mark.slow
 def test_write_path_against_the_floor(tmp_path):
     file = tmp_path / "results.json"
     table = bench("write", "--quick", "--rounds", 1, "--rows", 2_000, "--only", "^(base|workers-2x1)$", "--json", file)

@@ -275,6 +275,7 @@ def test_a_verification_waits_for_an_attachment(database, tool, attachment):
 
 
 @pytest.mark.parametrize("is_prepared", [False, True], ids=["open", "prepared"])
+@pytest.mark.slow
 def test_a_fence_beside_a_pending_attachment(database, tool, attachment, is_prepared):
     """The constraint's lock waits for the transaction, or the fence is not there: no 0 without it."""
     name, sql = attachment

@@ -11,6 +11,7 @@ import pytest
 
 from support.rotation_tool import REPOSITORY
 
+IN_ONE_PROCESS = True
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.watchdog(600),

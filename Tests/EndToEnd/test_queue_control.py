@@ -416,6 +416,7 @@ def test_a_retired_worker_leaves_the_list(queue, queue_tool, table):
 
 
 @pytest.mark.watchdog(150)
+@pytest.mark.slow
 def test_redis_is_away_for_eight_seconds(redis_server, queue, queue_tool, table, kek_v2):
     table.insert([(number, seal_quickly(table)) for number in range(10_000, 14_000)])
     coordinator = queue_tool.coordinator("--batch-size", 5)

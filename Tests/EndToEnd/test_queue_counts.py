@@ -54,6 +54,7 @@ def committed_records(tables, old) -> int:
     return tables.records - tables.count_under(old)
 
 
+@pytest.mark.slow
 def test_counts_agree_with_any_number_of_workers(queue, queue_tool, back, tables, kek_v1, kek_v2):
     """Forth and back, so that each number of workers has all records to do."""
     for round_number, workers in enumerate([1, 2, 4, 8]):

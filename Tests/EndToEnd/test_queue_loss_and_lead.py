@@ -81,6 +81,7 @@ def test_the_leader_and_the_data_are_lost_at_once(queue, queue_tool, leader, spa
 
 
 @pytest.mark.watchdog(150)
+@pytest.mark.slow
 def test_the_leaders_machine_and_the_data_are_lost_at_once(queue, leader, spare, tables, kek_v1, kek_v2):
     """Nobody ends its session: the server keeps its locks for 30 s."""
     leader.send(signal.SIGSTOP)
@@ -102,6 +103,7 @@ def test_the_lead_and_the_data_are_lost_at_once(database, queue, leader, tables,
 
 
 @pytest.mark.watchdog(120)
+@pytest.mark.slow
 def test_the_lead_is_lost_and_an_older_snapshot_comes_back(
     database, redis_server, queue, queue_tool, back, tables, kek_v1, kek_v2
 ):
@@ -197,6 +199,7 @@ def test_coordinators_wait_while_the_database_restarts(server_directory, queue, 
 
 
 @pytest.mark.watchdog(200)
+@pytest.mark.slow
 def test_one_that_was_away_for_long_launches_nothing_on_an_emptied_queue(
     database, queue, queue_tool, back, kek_v1, kek_v2
 ):

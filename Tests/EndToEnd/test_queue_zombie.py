@@ -66,6 +66,7 @@ def roll_back(queue, back, table, kek_v1):
 
 
 @pytest.mark.watchdog(240)
+@pytest.mark.slow
 def test_a_zombie_of_a_finished_job_writes_nothing(database, queue, queue_tool, back, rows, kek_v1, kek_v2):
     coordinator = queue_tool.coordinator("--batch-size", 50)
     queue.wait_for_state("draining")

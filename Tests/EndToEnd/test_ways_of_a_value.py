@@ -73,6 +73,7 @@ def test_rows_in_new_blocks_just_before_the_snapshot(server, database, make_tool
 
 
 @pytest.mark.watchdog(200)
+@pytest.mark.slow
 def test_an_exclusive_lock_that_is_never_given_up(database, tool, good):
     """A verification gives up by name; a dry run, which a person watches, says whom it waits for."""
     application = ApplicationTransaction(database, "LOCK TABLE llm_providers", name="stuck").settle()
