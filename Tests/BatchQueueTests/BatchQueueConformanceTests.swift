@@ -1,5 +1,6 @@
 import BatchQueue
 import Redis
+import TestSupport
 import Testing
 
 /// What holds of every queue, whatever keeps its state. One suite for both implementations.
@@ -197,7 +198,7 @@ import Testing
     /// Random histories; the seed of a failing one is among the arguments.
     @Test(arguments: QueueUnderTest.Kind.available, UInt64(1)...8)
     func equationsHoldAtEveryInstant(kind: QueueUnderTest.Kind, seed: UInt64) async throws {
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let queue = try await QueueUnderTest.make(kind)
         try await queue.coordinator.beginSweep(oldRecords: 100)
         var leases: [Lease] = []

@@ -1,10 +1,11 @@
 import BatchQueue
 import Redis
+import TestSupport
 import Testing
 
 /// What only the queue on Redis has: leases that run out, forged messages, lost data, changing leaders.
 @Suite(
-    .enabled(if: QueueUnderTest.redisURL != nil, "needs REENCRYPT_TEST_REDIS_URL, a private Redis"),
+    .needs(.redis),
     .timeLimit(.minutes(2)))
 struct RedisBatchQueueTests {
     @Test func aReportAfterItsLeaseWasReapedCountsAndVoidsTheRedelivery() async throws {

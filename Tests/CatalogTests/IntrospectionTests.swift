@@ -1,9 +1,10 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct IntrospectionTests {
     @Test func resolvesAPlainTable() async throws {
         try await TestDatabase.withSchema { schema in

@@ -1,10 +1,11 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
 /// Which unique index a table is enumerated by, and what is none.
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct KeyTests {
     @Test func compositeKeyInAnotherOrderThanItsIndex() async throws {
         try await TestDatabase.withSchema { schema in
@@ -45,7 +46,7 @@ struct KeyTests {
         }
     }
 
-    @Test(.enabled("\(TestDatabase.noICU)") { try await TestDatabase.hasICU() })
+    @Test(.needsICU)
     func collationsOfICU() async throws {
         try await TestDatabase.withSchema { schema in
             let found = try Self.collation(#""en-US-x-icu""#, schema)

@@ -1,9 +1,10 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct PreflightTests {
     private static func envelope(_ keyID: String, length: Int) -> String {
         let head = #"{"version":1,"alg":"AES-256-GCM","key_id":"\#(keyID)","x":""#
@@ -230,7 +231,7 @@ struct PreflightTests {
         }
     }
 
-    @Test(.enabled("\(TestDatabase.noICU)") { try await TestDatabase.hasICU() })
+    @Test(.needsICU)
     func varcharUnderANondeterministicCollation() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(

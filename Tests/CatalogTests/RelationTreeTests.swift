@@ -1,10 +1,11 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
 /// Partition trees, inheritance, and what runs on their leaves.
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct RelationTreeTests {
     private static let partitioned = [
         "CREATE TABLE root (id int, region text, a text, PRIMARY KEY (id, region)) PARTITION BY LIST (region)",

@@ -1,4 +1,5 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
@@ -62,7 +63,7 @@ import Testing
     }
 }
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct ServerPreflightTests {
     @Test func asksTheServer() async throws {
         try await TestDatabase.withSchema { schema in

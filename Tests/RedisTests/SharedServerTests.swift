@@ -1,21 +1,16 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Redis
 
-private let sharedURL = ProcessInfo.processInfo.environment["REENCRYPT_TEST_REDIS_URL"]
-
 /// What a session does on any server. Each test has keys of its own.
-@Suite(
-    .enabled(
-        if: sharedURL != nil,
-        "needs REENCRYPT_TEST_REDIS_URL; scripts/support/private_redis.py start prints one"))
-struct SharedServerTests {
+@Suite(.needs(.redis)) struct SharedServerTests {
     private let settings: RedisSettings
     private let key = "test:{\(UUID().uuidString)}"
 
     init() throws {
-        settings = try RedisSettings(url: try #require(sharedURL), clientName: "shared tests")
+        settings = try RedisSettings(url: try #require(Service.redis.value), clientName: "shared tests")
     }
 
     @Test func commandsAndReplies() throws {

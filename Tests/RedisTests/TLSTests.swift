@@ -1,12 +1,14 @@
+import TestSupport
 import Testing
 
 @testable import Redis
 
-@Suite(.serialized, .needsRedisServer, .needsTLSServer) struct TLSTests {
+@Suite(.serialized, .needs(.redisServer), .needsTLSServer) struct TLSTests {
+    private static let made = Result { try CertificateFolder() }
     private let files: CertificateFolder
 
     init() throws {
-        files = try CertificateFolder()
+        files = try Self.made.get()
     }
 
     private func server(_ certificate: String = "server", clients: String = "yes") throws
@@ -19,11 +21,13 @@ import Testing
 
     private func connect(
         _ server: RedisServerProcess, host: String = "localhost", authority: String = "ca_file=PATH/ca.crt",
-        client: String = "&cert_file=PATH/client.crt&key_file=PATH/client.key"
+        client: String = "&cert_file=PATH/client.crt&key_file=PATH/client.key", answer: Duration? = nil
     ) throws -> RedisSession {
         let query = (authority + client).split(separator: "PATH", omittingEmptySubsequences: false)
             .joined(separator: files.path)
-        return try RedisSession(connecting: RedisSettings(url: "rediss://\(host):\(server.port)?\(query)"))
+        var settings = try RedisSettings(url: "rediss://\(host):\(server.port)?\(query)")
+        if let answer { settings.answerTimeout = answer }
+        return try RedisSession(connecting: settings)
     }
 
     @Test(arguments: ["localhost", "127.0.0.1"]) func connectsByNameAndByAddress(_ host: String) throws {
@@ -116,11 +120,11 @@ import Testing
         #expect(!error.mayHaveExecuted)
     }
 
-    @Test func frozenAndClosedConnections() throws {
+    @Test func frozenAndClosedConnectionsAreNoticed() throws {
         let server = try server()
         let session = try connect(server)
         try session.command(["PING"])
-        let other = try connect(server)
+        let other = try connect(server, answer: .milliseconds(500))
         let id = try session.command(["CLIENT", "ID"]).integer()
         try other.command(["CLIENT", "KILL", "ID", .integer(id)])
         let error = try #require(throws: RedisError.self) { try session.command(["INCR", "k"]) }
