@@ -3,7 +3,7 @@ import Redis
 import TestSupport
 import Testing
 
-/// What holds of every queue, whatever keeps its state. One suite for both implementations.
+/// What holds of every queue, in memory or on Redis. One suite for both implementations.
 /// A queue that loses a batch keeps a test waiting for it.
 @Suite(.timeLimit(.minutes(2))) struct BatchQueueConformanceTests {
     @Test(arguments: QueueUnderTest.Kind.available) func countsEachBatchOnce(kind: QueueUnderTest.Kind)

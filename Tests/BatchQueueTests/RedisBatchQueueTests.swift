@@ -75,7 +75,7 @@ struct RedisBatchQueueTests {
         #expect(try await queue.coordinator.progress() == before)
     }
 
-    @Test func emptiedRedisIsNoticedAndDrawnAgain() async throws {
+    @Test func anEmptiedRedisIsNoticedAndFilledAgain() async throws {
         let queue = try await RedisQueueUnderTest.make()
         try await queue.coordinator.beginSweep(oldRecords: 10)
         try await queue.coordinator.enqueue([.sample(records: 10)], cursor: .start)

@@ -26,7 +26,7 @@ struct IntrospectionTests {
         }
     }
 
-    @Test func namesWithQuotesAndDots() async throws {
+    @Test func namesWithQuotesAndDotsAreResolved() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 #"CREATE TABLE "Ta""b.le" ("I""d" bigint PRIMARY KEY, "a.b" text)"#)
@@ -132,7 +132,7 @@ struct IntrospectionTests {
         }
     }
 
-    @Test func encryptedDomains() async throws {
+    @Test func domainsAreResolvedToTheirTypes() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE DOMAIN short AS varchar(300)", "CREATE DOMAIN secret AS short",

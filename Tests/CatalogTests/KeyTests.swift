@@ -7,7 +7,7 @@ import Testing
 /// Which unique index a table is enumerated by, and what is none.
 @Suite(.needs(.postgres))
 struct KeyTests {
-    @Test func compositeKeyInAnotherOrderThanItsIndex() async throws {
+    @Test func aCompositeKeyMayHaveAnotherOrderThanItsIndex() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (tenant_id int, id uuid, region text, a text, "
@@ -47,7 +47,7 @@ struct KeyTests {
     }
 
     @Test(.needsICU)
-    func collationsOfICU() async throws {
+    func collationsOfICUCountToo() async throws {
         try await TestDatabase.withSchema { schema in
             let found = try Self.collation(#""en-US-x-icu""#, schema)
             #expect(found == #""pg_catalog"."en-US-x-icu""#)
@@ -61,7 +61,7 @@ struct KeyTests {
         }
     }
 
-    @Test func theBestOfSeveralIndexes() async throws {
+    @Test func theBestOfSeveralIndexesIsTaken() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (a text NOT NULL, b int NOT NULL, x text)",
@@ -109,7 +109,7 @@ struct KeyTests {
         }
     }
 
-    @Test func anInvalidIndex() async throws {
+    @Test func anInvalidIndexIsNoKey() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (id int NOT NULL, a text)", "INSERT INTO t VALUES (1, ''), (1, '')")
@@ -121,7 +121,7 @@ struct KeyTests {
         }
     }
 
-    @Test func nullableKeysAndMissingPrimaryKeys() async throws {
+    @Test func nullableKeysAndMissingPrimaryKeysAreRefused() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run("CREATE TABLE t (id int UNIQUE, code text NOT NULL UNIQUE, a text)")
             let nullable = try schema.resolve("t", id: ["id"], "a").problems

@@ -24,7 +24,7 @@ struct StoredRowsTests {
         }
     }
 
-    @Test func anotherAccessMethod() async throws {
+    @Test func anotherAccessMethodIsNamed() async throws {
         try await TestDatabase.withSchema { schema in
             let session = schema.session
             let name = "elsewhere_\(UInt32.random(in: 0...UInt32.max))"

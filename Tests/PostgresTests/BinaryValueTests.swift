@@ -9,7 +9,7 @@ struct BinaryValueTests {
         (0..<count).map { UInt8(truncatingIfNeeded: ($0 &* 31) &+ seed) }
     }
 
-    @Test func scalars() async throws {
+    @Test func scalarsArriveAsTheyWereSent() async throws {
         try await TestDatabase.withSession { session in
             var parameters = QueryParameters()
             parameters.append(text: "")
@@ -110,7 +110,7 @@ struct BinaryValueTests {
         }
     }
 
-    @Test func otherElementTypes() async throws {
+    @Test func arraysHaveTheTypeOfTheirElements() async throws {
         try await TestDatabase.withSession { session in
             for (type, name) in [
                 (PostgresType.int8, "bigint"), (.int4, "integer"), (.oid, "oid"), (.json, "json"),
@@ -125,7 +125,7 @@ struct BinaryValueTests {
         }
     }
 
-    @Test func aLargeResult() async throws {
+    @Test func aLargeResultArrivesWhole() async throws {
         try await TestDatabase.withSession { session in
             let result = try session.query(
                 "SELECT repeat('x', 10000), i FROM generate_series(1, 1000) AS s (i)")
@@ -137,7 +137,7 @@ struct BinaryValueTests {
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func bothDirectionsAtOnce() async throws {
+    func largeParametersAndLargeResultsDoNotBlockEachOther() async throws {
         // More than all buffers between the two hold, in both directions: the server stops reading while
         // its answer is not taken.
         let element = bytesOf(50_000, 9)

@@ -26,7 +26,7 @@ import Testing
         #expect(error?.message.contains("postgresql://user:password@host:port/database") == true)
     }
 
-    @Test func aClosedPort() throws {
+    @Test func aClosedPortIsNamedAndMayBeTriedAgain() throws {
         let error = try failure("postgresql://app:s3cret@127.0.0.1:1/db")
         #expect(error?.code == .connectionFailed)
         #expect(error?.isRetriable == true)
@@ -34,14 +34,14 @@ import Testing
         #expect(error?.description.contains("s3cret") == false)
     }
 
-    @Test func anUnknownHost() throws {
+    @Test func anUnknownHostIsNamed() throws {
         let error = try failure("postgresql://app:s3cret@no-such-host.invalid/db")
         #expect(error?.code == .connectionFailed)
         #expect(error?.message.contains("no-such-host.invalid") == true)
         #expect(error?.description.contains("s3cret") == false)
     }
 
-    @Test func aServerThatNeverAnswers() throws {
+    @Test func aServerThatNeverAnswersIsGivenUpInTime() throws {
         // The kernel completes the handshake of a listening socket; nobody ever reads from it.
         let listener = try LoopbackListener()
         let began = ContinuousClock.now

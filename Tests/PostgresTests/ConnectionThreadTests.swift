@@ -22,7 +22,7 @@ import Testing
         var threadCount: Int { threads.count }
     }
 
-    @Test func manyActorsAtOnce() async {
+    @Test func eachOfManyActorsKeepsToOneThread() async {
         let counters = (0..<50).map { _ in Counter() }
         await withTaskGroup(of: Void.self) { group in
             for counter in counters {

@@ -101,7 +101,7 @@ struct PostgresSessionTests {
         }
     }
 
-    @Test func cancelFromOutside() async throws {
+    @Test func aStatementIsCancelledFromOutside() async throws {
         try await TestDatabase.withSession { session in
             let handle = try #require(session.cancelHandle)
             var none = QueryParameters()
@@ -121,7 +121,7 @@ struct PostgresSessionTests {
         }
     }
 
-    @Test func timeoutsOfTheServer() async throws {
+    @Test func theServersTimeoutsLeaveTheSessionUsable() async throws {
         try await TestDatabase.withSession { session in
             try session.query("SET statement_timeout = 50")
             let statement = #expect(throws: PostgresError.self) { try session.query("SELECT pg_sleep(60)") }
@@ -171,7 +171,7 @@ struct PostgresSessionTests {
         #expect(error?.breaksConnection == true)
     }
 
-    @Test func reportsServerAndSettings() async throws {
+    @Test func aSessionReportsServerAndSettings() async throws {
         try await TestDatabase.withSession { session in
             #expect(session.serverVersion >= 140_000)
             #expect(session.parameterStatus("client_encoding") == "UTF8")

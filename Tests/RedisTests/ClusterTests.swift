@@ -75,7 +75,7 @@ import Testing
     }
 
     /// A slot on its way: what is still at the source is answered there, the rest is asked for at the target.
-    @Test func aSlotThatIsMoving() throws {
+    @Test func aSlotThatIsMovingIsAnsweredByBothNodes() throws {
         try withSharedCluster { cluster in
             let (key, slot) = try cluster.key(on: 0)
             let source = try cluster.nodes[0].session()
@@ -116,7 +116,7 @@ import Testing
         }
     }
 
-    @Test func aNodeThatIsGone() async throws {
+    @Test func aNodeThatWasGoneIsFoundAgain() async throws {
         let cluster = try Cluster()
         let (key, _) = try cluster.key(on: 2)
         let connection = RedisConnection(cluster.nodes[0].settings())

@@ -36,13 +36,13 @@ import Testing
         #expect(try session.command(["PING"]) == .status("PONG"))
     }
 
-    @Test func authoritiesInAFolder() throws {
+    @Test func authoritiesMayBeInAFolder() throws {
         let server = try server()
         let session = try connect(server, authority: "ca_dir=PATH/hashed")
         #expect(try session.command(["PING"]) == .status("PONG"))
     }
 
-    @Test func largeCommandsAndAnswers() throws {
+    @Test func largeCommandsAndAnswersArriveWhole() throws {
         let server = try server()
         let session = try connect(server)
         let value = [UInt8](repeating: 9, count: 100_000)
@@ -77,7 +77,7 @@ import Testing
         #expect(error.message.contains("mismatch"), "\(error)")
     }
 
-    @Test func aServerThatAsksForACertificate() throws {
+    @Test func aServerThatAsksForACertificateRefusesUsWithoutOne() throws {
         let server = try server()
         let error = try #require(throws: RedisError.self) { try connect(server, client: "") }
         #expect(error.code == .connectionFailed, "\(error)")
@@ -103,7 +103,7 @@ import Testing
         #expect(error.message.contains("ca_file /none.crt"))
     }
 
-    @Test func aPortWithoutTLS() throws {
+    @Test func aPortWithoutTLSIsRefused() throws {
         let server = try RedisServerProcess()
         var settings = try RedisSettings(url: "rediss://localhost:\(server.port)")
         settings.connectTimeout = .seconds(1)
@@ -112,7 +112,7 @@ import Testing
         #expect(!error.mayHaveExecuted)
     }
 
-    @Test func aTLSPortWithoutTLSHere() throws {
+    @Test func aTLSPortIsNoPlainPort() throws {
         let server = try server()
         var settings = server.settings()
         settings.connectTimeout = .seconds(1)

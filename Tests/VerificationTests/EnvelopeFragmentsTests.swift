@@ -11,30 +11,30 @@ struct EnvelopeFragmentsTests {
 
     private func keyIDs(_ text: String) -> Set<String> { EnvelopeFragments(in: Array(text.utf8)).keyIDs }
 
-    @Test func elementsOfAnArray() {
+    @Test func findsElementsOfAnArray() {
         let elements = ["kek-v1", "kek-v0"].map { Self.quoted(envelope($0), escape: "\\") }
         #expect(keyIDs("{x,\(elements.joined(separator: ",")),NULL,\"\"}") == ["kek-v0", "kek-v1"])
     }
 
-    @Test func aFieldOfAComposite() {
+    @Test func findsAFieldOfAComposite() {
         #expect(keyIDs("(1,\"\",\(Self.quoted(envelope(), escape: "\"")))") == ["kek-v1"])
     }
 
-    @Test func anArrayOfComposites() {
+    @Test func findsFieldsInAnArrayOfComposites() {
         let composite = "(1,\(Self.quoted(envelope(), escape: "\"")))"
         #expect(keyIDs("{\(Self.quoted(composite, escape: "\\"))}") == ["kek-v1"])
     }
 
-    @Test func bytesOfAnArray() {
+    @Test func findsBytesInAnArray() {
         #expect(keyIDs("{\"\\\\x\(envelope().utf8.hex)\"}") == ["kek-v1"])
     }
 
-    @Test func anEscapedMember() {
+    @Test func findsAnEscapedMember() {
         let escaped = envelope().replacing("dek_wrapped", with: #"\u0064ek_wrapped"#)
         #expect(keyIDs("{\(Self.quoted(escaped, escape: "\\"))}") == ["kek-v1"])
     }
 
-    @Test func aLabelWhereNothingCanBeTakenOut() {
+    @Test func findsTheLabelWhereNothingCanBeTakenOut() {
         #expect(keyIDs("RETURN '\(envelope("kek-v7"))'::jsonb;") == ["kek-v7"])
     }
 
@@ -55,7 +55,7 @@ struct EnvelopeFragmentsTests {
         #expect(keyIDs(String(repeating: "x", count: 200) + end).isEmpty)
     }
 
-    @Test func constantsOfAnExpression() {
+    @Test func findsConstantsOfAnExpression() {
         let tree =
             "{CONST :constlen -1 :constvalue 7 [ 28 0 0 0 97 -61 99 ]} {CONST :constvalue <>} [ x ] [ 1"
         let constants = tree.utf8.withContiguousStorageIfAvailable {

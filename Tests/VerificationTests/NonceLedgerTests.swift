@@ -19,7 +19,7 @@ struct NonceLedgerTests {
         }
     }
 
-    @Test func allDifferent() {
+    @Test func differentNoncesGiveNothing() {
         let found = NonceLedger.repeated(in: [ledger(random(0..<500)), ledger(random(500..<900))])
         #expect(found.nonces.isEmpty)
         #expect(found.coveredFraction == 1)
@@ -29,7 +29,7 @@ struct NonceLedgerTests {
         #expect(NonceLedger.repeated(in: []).coveredFraction == 0)
     }
 
-    @Test func twiceInOneAndOnceInEachOfTwo() {
+    @Test func aNonceIsFoundInOneLedgerAndAcrossTwo() {
         let found = NonceLedger.repeated(in: [ledger([7, 8, 7]), ledger([9, 8])])
         #expect(found.nonces == [7, 8])
     }

@@ -34,7 +34,9 @@ import Testing
         return try await Verifier(plan, observer: Silence()).run()
     }
 
-    @Test(arguments: Depth.allCases) func good(depth: Depth) async throws {
+    @Test(arguments: Depth.allCases) func goodValuesAreProvenUnlessLabelsAloneWereRead(depth: Depth)
+        async throws
+    {
         try await withTable { table in
             let outcome = try await verify(table) {
                 $0.depth = depth
@@ -65,7 +67,7 @@ import Testing
         }
     }
 
-    @Test func coverageBearsOnTheVerdict() async throws {
+    @Test func whatTheCoverageFindsSpeaksAgainstTheVerdict() async throws {
         try await withTable { table in
             let outcome = try await verify(table) { $0.coverage = { _ in ["audit.value looks encrypted."] } }
             #expect(outcome.verdict.objections == ["audit.value looks encrypted."])
@@ -86,7 +88,7 @@ import Testing
         }
     }
 
-    @Test func aSampleDrawsItsShare() async throws {
+    @Test func aSampleTakesItsShareOfTheRecords() async throws {
         try await withTable(rows: 5_000) { table in
             let outcome = try await verify(table) { $0.samplePercent = 50 }
             let sample = try #require(outcome.sample)

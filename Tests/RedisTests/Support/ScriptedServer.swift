@@ -1,7 +1,7 @@
 import Glibc
 import TestSupport
 
-/// A server that answers what it is told to, whatever it is asked: for each connection one list of steps.
+/// A server that follows a script and not what it is asked: for each connection one list of steps.
 final class ScriptedServer: @unchecked Sendable {
     // Sendable: constants, but for `listener`, which only the thread uses after `init`.
     enum Step: Sendable {

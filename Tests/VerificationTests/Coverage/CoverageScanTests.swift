@@ -43,7 +43,7 @@ struct CoverageScanTests {
         #expect(coverage.problems == ["other.t.plain holds envelopes under kek-v1 and is in no catalog."])
     }
 
-    @Test func anEnvelopeInAnySpelling() async throws {
+    @Test func anEnvelopeIsFoundInAnySpelling() async throws {
         let coverage = try await scan([
             "CREATE TABLE t (id int, a text, b bytea)",
             "INSERT INTO t (id, a) SELECT g, '\\u00e9' FROM generate_series(1, 1000) g",
@@ -58,7 +58,7 @@ struct CoverageScanTests {
         #expect(coverage.findings.last?.keyIDs == ["kek-v0"])
     }
 
-    @Test func copiesAndAuditTrails() async throws {
+    @Test func copiesAndAuditTrailsAreFound() async throws {
         let coverage = try await scan(
             [
                 "CREATE TABLE source (id int PRIMARY KEY, secret bytea, words text)",
@@ -97,7 +97,7 @@ struct CoverageScanTests {
         #expect(try await scan(tree, ignored: ["public.t1.secret"]).findings.first?.keyIDs == ["kek-v0"])
     }
 
-    @Test func names() async throws {
+    @Test func namesThatSayEncryptedAreFindings() async throws {
         let coverage = try await scan([
             "CREATE TABLE t (id int, a_encrypted text, \"B_ENCRYPTED\" bytea, is_encrypted boolean, encrypted_c text, d_encrypted text[])",
             "CREATE TABLE p (id int, a_encrypted text) PARTITION BY LIST (id)",
@@ -169,7 +169,7 @@ struct CoverageScanTests {
         #expect(coverage.foreignTables == ["public.far"])
     }
 
-    @Test func aTableThatTheCatalogKnowsInPart() async throws {
+    @Test func aTableThatTheCatalogKnowsInPartIsNotedInTheProposal() async throws {
         let coverage = try await scan(
             [
                 "CREATE TABLE t (id int PRIMARY KEY, secret text, other text) PARTITION BY LIST (id)",
