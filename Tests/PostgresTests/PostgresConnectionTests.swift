@@ -19,12 +19,12 @@ import Testing
         let settings = try TestDatabase.settings()
         let count = 16 + 2 * sysconf(Int32(_SC_NPROCESSORS_ONLN))
         let arrived = Counter()
+        let deadline = ContinuousClock.now.advanced(by: .seconds(15))
         try await withThrowingTaskGroup(of: Int.self) { group in
             for _ in 0..<count {
                 group.addTask {
                     try await PostgresConnection(settings).perform { session in
                         arrived.add(1)
-                        let deadline = ContinuousClock.now.advanced(by: .seconds(20))
                         while arrived.value < count, ContinuousClock.now < deadline {
                             try session.query("SELECT pg_sleep(0.01)")
                         }
