@@ -106,30 +106,34 @@ let package = Package(
         .executableTarget(
             name: "secret-lifetime-probe", dependencies: ["Envelope"], path: "Tests/SecretLifetimeProbe",
             swiftSettings: settings),
-        .testTarget(
-            name: "EnvelopeTests", dependencies: ["Envelope", "COpenSSL"], resources: [.copy("Fixtures")],
+        .target(
+            name: "TestSupport", dependencies: ["Catalog", "Envelope", "Postgres"], path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(
-            name: "PostgresTests", dependencies: ["Postgres", "BlockingIO"], swiftSettings: settings),
-        .testTarget(name: "RedisTests", dependencies: ["Redis"], swiftSettings: settings),
-        .testTarget(name: "CatalogTests", dependencies: ["Catalog", "Postgres"], swiftSettings: settings),
-        .testTarget(name: "BatchQueueTests", dependencies: ["BatchQueue", "Redis"], swiftSettings: settings),
+            name: "EnvelopeTests", dependencies: ["Envelope", "COpenSSL", "TestSupport"],
+            resources: [.copy("Fixtures")], swiftSettings: settings),
         .testTarget(
-            name: "FenceTests", dependencies: ["Verification", "Catalog", "Postgres"], swiftSettings: settings
-        ),
+            name: "PostgresTests", dependencies: ["Postgres", "BlockingIO", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(name: "RedisTests", dependencies: ["Redis", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "CatalogTests", dependencies: ["Catalog", "Postgres", "TestSupport"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "BatchQueueTests", dependencies: ["BatchQueue", "Redis", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(
             name: "RotationTests",
             dependencies: [
-                "Rotation", "BatchQueue", "Catalog", "Envelope", "Postgres", "Redis", "Verification", logging,
-                metrics, .product(name: "MetricsTestKit", package: "swift-metrics"),
+                "Rotation", "BatchQueue", "Catalog", "Envelope", "Postgres", "Redis", "Verification",
+                "TestSupport", logging, metrics,
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
             ],
             swiftSettings: settings),
         .testTarget(
             name: "VerificationTests",
-            dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
-        .testTarget(
-            name: "VerificationReportTests",
-            dependencies: ["Verification", "Catalog", "Envelope", "Postgres"], swiftSettings: settings),
+            dependencies: ["Verification", "Catalog", "Envelope", "Postgres", "TestSupport"],
+            swiftSettings: settings),
         .testTarget(
             name: "DashboardTests", dependencies: ["Dashboard"], swiftSettings: settings),
         .testTarget(
@@ -138,7 +142,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "reencrypt-secrets", "Envelope", "BatchQueue", "Rotation", "Exposition", "Verification",
-                "HTTPService",
+                "HTTPService", "TestSupport",
             ],
             swiftSettings: settings),
     ],

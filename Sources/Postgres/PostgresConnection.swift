@@ -26,7 +26,7 @@ package actor PostgresConnection {
         let cancelHandle = session.cancelHandle
         do {
             return try await withTaskCancellationHandler {
-                try body(session)
+                try run(body, session)
             } onCancel: {
                 cancelHandle?.cancelOnItsOwnThread()
             }
@@ -36,6 +36,13 @@ package actor PostgresConnection {
         } catch let error as PostgresError where error.sqlState == .queryCanceled && Task.isCancelled {
             throw CancellationError()
         }
+    }
+
+    /// Being a call to the actor, it keeps the closure above on the actor's thread. A closure that does not use `self`
+    /// would run on the cooperative pool: a statement would block one of its few threads, and a second caller would
+    /// come in between.
+    private func run<R>(_ body: (PostgresSession) throws -> R, _ session: PostgresSession) throws -> R {
+        try body(session)
     }
 
     /// Runs `body` inside a transaction that is rolled back where it throws.

@@ -92,15 +92,9 @@ final class TLSEngine {
         }
     }
 
-    /// Moves ciphertext for the socket to the end of `bytes`.
-    func takeOutgoing(_ bytes: inout [UInt8]) {
-        let pending = BIO_ctrl_pending(outgoing)
-        guard pending > 0 else { return }
-        let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: pending))
-        let count = bytes.withUnsafeMutableBytes { all in
-            BIO_read(outgoing, all.baseAddress.map { $0 + start }, Int32(clamping: pending))
-        }
-        bytes.removeLast(pending - max(Int(count), 0))
+    /// Moves ciphertext for the socket into `buffer`, as much as it holds.
+    /// - Returns: how many bytes; 0 where there are none.
+    func takeOutgoing(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        max(Int(BIO_read(outgoing, buffer.baseAddress, Int32(clamping: buffer.count))), 0)
     }
 }

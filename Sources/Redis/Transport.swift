@@ -4,8 +4,9 @@ import Glibc
 final class Transport {
     private let socket: SocketHandle
     private let tls: TLSEngine?
-    /// Ciphertext that the kernel has not taken yet, and how many bytes of plaintext its last part carries.
-    private var ciphertext: [UInt8] = []
+    /// Ciphertext that the kernel has not taken yet; the rest of it is still with `tls`.
+    private var departures = Departures()
+    /// How many bytes of plaintext the last part of the ciphertext carries.
     private var underway = 0
     private let arrivals = Arrivals()
 
@@ -78,7 +79,7 @@ final class Transport {
     /// Waits for something to arrive, or, where there is more to send, for room.
     /// - Returns: false once the deadline has passed.
     func wait(toSend: Bool, until deadline: Deadline) throws(RedisError) -> Bool {
-        let events = toSend || !ciphertext.isEmpty ? POLLIN | POLLOUT : POLLIN
+        let events = toSend || !departures.isEmpty ? POLLIN | POLLOUT : POLLIN
         return try socket.wait(for: events, until: deadline)
     }
 
@@ -103,15 +104,13 @@ final class Transport {
     /// True once the kernel has taken all ciphertext.
     private func flush() throws(RedisError) -> Bool {
         guard let tls else { return true }
-        tls.takeOutgoing(&ciphertext)
-        while !ciphertext.isEmpty {
-            let count = try ciphertext.withUnsafeBufferPointer { bytes throws(RedisError) in
-                try socket.write(UnsafeRawBufferPointer(bytes))
-            }
+        while true {
+            if departures.isEmpty { departures.fill { buffer in tls.takeOutgoing(into: buffer) } }
+            if departures.isEmpty { return true }
+            let count = try socket.write(departures.bytes)
             if count == 0 { return false }
-            ciphertext.removeFirst(count)
+            departures.remove(count)
         }
-        return true
     }
 }
 
@@ -126,5 +125,29 @@ private struct Arrivals: ~Copyable {
     /// Valid until the next read.
     borrowing func first(_ count: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: bytes[..<count])
+    }
+}
+
+/// Bytes on their way out, in one buffer: an array that grows and shrinks would move them for each write.
+private struct Departures: ~Copyable {
+    private let storage = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 16)
+    private var range = 0..<0
+
+    deinit {
+        storage.deallocate()
+    }
+
+    var isEmpty: Bool { range.isEmpty }
+
+    /// Valid until the next change.
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: storage[range]) }
+
+    /// - Parameter body: writes into the buffer and says how many bytes.
+    mutating func fill(_ body: (UnsafeMutableRawBufferPointer) -> Int) {
+        range = 0..<body(storage)
+    }
+
+    mutating func remove(_ count: Int) {
+        range = range.lowerBound + count..<range.upperBound
     }
 }

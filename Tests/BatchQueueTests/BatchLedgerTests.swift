@@ -1,4 +1,5 @@
 import BatchQueue
+import TestSupport
 import Testing
 
 /// The ledger's transitions, and its equations under random histories.
@@ -139,7 +140,7 @@ import Testing
 
     /// 200 random histories of 300 steps; the seed of a failing one is in its name.
     @Test(arguments: UInt64(1)...200) func equationsHoldAtEveryInstant(seed: UInt64) {
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var ledger = BatchLedger()
         var generation: UInt64 = 1
         var clock = now
@@ -211,22 +212,5 @@ extension BatchRange {
 extension RecordFailure {
     static func sample(_ number: Int) -> RecordFailure {
         RecordFailure(table: "t", id: ["\(number)"], column: "c", keyID: nil, reason: "r")
-    }
-}
-
-/// A small deterministic generator.
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

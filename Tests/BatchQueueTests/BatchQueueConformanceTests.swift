@@ -1,8 +1,9 @@
 import BatchQueue
 import Redis
+import TestSupport
 import Testing
 
-/// What holds of every queue, whatever keeps its state. One suite for both implementations.
+/// What holds of every queue, in memory or on Redis. One suite for both implementations.
 /// A queue that loses a batch keeps a test waiting for it.
 @Suite(.timeLimit(.minutes(2))) struct BatchQueueConformanceTests {
     @Test(arguments: QueueUnderTest.Kind.available) func countsEachBatchOnce(kind: QueueUnderTest.Kind)
@@ -197,7 +198,7 @@ import Testing
     /// Random histories; the seed of a failing one is among the arguments.
     @Test(arguments: QueueUnderTest.Kind.available, UInt64(1)...8)
     func equationsHoldAtEveryInstant(kind: QueueUnderTest.Kind, seed: UInt64) async throws {
-        var random = SplitMix64(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let queue = try await QueueUnderTest.make(kind)
         try await queue.coordinator.beginSweep(oldRecords: 100)
         var leases: [Lease] = []

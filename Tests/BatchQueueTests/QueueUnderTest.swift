@@ -1,22 +1,19 @@
 import BatchQueue
-import Glibc
 import Redis
+import TestSupport
 
-/// A fresh queue with both of its sides. Redis is the private server that `REENCRYPT_TEST_REDIS_URL` names;
-/// where the variable is absent, the in-memory queue is tested alone.
+/// A fresh queue with both of its sides. Where there is no `Service.redis`, the in-memory queue is tested alone.
 struct QueueUnderTest: Sendable {
     enum Kind: Sendable, CaseIterable, CustomStringConvertible {
         case inMemory
         case redis
 
-        static var available: [Kind] { QueueUnderTest.redisURL == nil ? [.inMemory] : allCases }
+        static var available: [Kind] { Service.redis.isThere ? allCases : [.inMemory] }
         var description: String { self == .redis ? "Redis" : "in memory" }
     }
 
     let worker: any BatchQueue
     let coordinator: any CoordinatorQueue
-
-    static var redisURL: String? { getenv("REENCRYPT_TEST_REDIS_URL").map { String(cString: $0) } }
 
     static func make(_ kind: Kind) async throws -> QueueUnderTest {
         switch kind {
@@ -43,7 +40,7 @@ struct RedisQueueUnderTest: Sendable {
     let worker: RedisWorkerQueue
 
     static func make() async throws -> RedisQueueUnderTest {
-        let url = try RedisSettings(url: QueueUnderTest.redisURL ?? "", clientName: "tests")
+        let url = try RedisSettings(url: Service.redis.value ?? "", clientName: "tests")
         let connection = RedisConnection(url)
         let job = String(UInt64.random(in: 1...UInt64.max), radix: 16)
         let name = QueueName(unchecked: "test-\(job)")

@@ -1,10 +1,11 @@
 import BatchQueue
 import Redis
+import TestSupport
 import Testing
 
 /// What only the queue on Redis has: leases that run out, forged messages, lost data, changing leaders.
 @Suite(
-    .enabled(if: QueueUnderTest.redisURL != nil, "needs REENCRYPT_TEST_REDIS_URL, a private Redis"),
+    .needs(.redis),
     .timeLimit(.minutes(2)))
 struct RedisBatchQueueTests {
     @Test func aReportAfterItsLeaseWasReapedCountsAndVoidsTheRedelivery() async throws {
@@ -74,7 +75,7 @@ struct RedisBatchQueueTests {
         #expect(try await queue.coordinator.progress() == before)
     }
 
-    @Test func emptiedRedisIsNoticedAndDrawnAgain() async throws {
+    @Test func anEmptiedRedisIsNoticedAndFilledAgain() async throws {
         let queue = try await RedisQueueUnderTest.make()
         try await queue.coordinator.beginSweep(oldRecords: 10)
         try await queue.coordinator.enqueue([.sample(records: 10)], cursor: .start)

@@ -111,7 +111,7 @@ import Testing
         #expect(error?.suggestion.isEmpty == false)
     }
 
-    @Test func missingFileShowsAnExample() throws {
+    @Test func aMissingFileShowsAnExample() throws {
         let path = NSTemporaryDirectory() + "no-such-\(UUID().uuidString).yaml"
         let error = #expect(throws: CatalogError.self) { try CatalogFile.load(path: path) }
         #expect(error?.code == .fileUnreadable)
@@ -120,7 +120,7 @@ import Testing
         #expect(try CatalogFile(yaml: CatalogFile.example, path: "x").entries.count == 1)
     }
 
-    @Test func unreadableAndUndecodableFiles() throws {
+    @Test func unreadableAndUndecodableFilesAreNamed() throws {
         let directory = #expect(throws: CatalogError.self) { try CatalogFile.load(path: "/tmp") }
         #expect(directory?.message == "the catalog /tmp cannot be read")
         let url = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)

@@ -1,9 +1,10 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct IntrospectionTests {
     @Test func resolvesAPlainTable() async throws {
         try await TestDatabase.withSchema { schema in
@@ -25,7 +26,7 @@ struct IntrospectionTests {
         }
     }
 
-    @Test func namesWithQuotesAndDots() async throws {
+    @Test func namesWithQuotesAndDotsAreResolved() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 #"CREATE TABLE "Ta""b.le" ("I""d" bigint PRIMARY KEY, "a.b" text)"#)
@@ -131,7 +132,7 @@ struct IntrospectionTests {
         }
     }
 
-    @Test func encryptedDomains() async throws {
+    @Test func domainsAreResolvedToTheirTypes() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE DOMAIN short AS varchar(300)", "CREATE DOMAIN secret AS short",

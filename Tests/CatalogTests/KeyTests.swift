@@ -1,12 +1,13 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
 /// Which unique index a table is enumerated by, and what is none.
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct KeyTests {
-    @Test func compositeKeyInAnotherOrderThanItsIndex() async throws {
+    @Test func aCompositeKeyMayHaveAnotherOrderThanItsIndex() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (tenant_id int, id uuid, region text, a text, "
@@ -45,8 +46,8 @@ struct KeyTests {
         }
     }
 
-    @Test(.enabled("\(TestDatabase.noICU)") { try await TestDatabase.hasICU() })
-    func collationsOfICU() async throws {
+    @Test(.needsICU)
+    func collationsOfICUCountToo() async throws {
         try await TestDatabase.withSchema { schema in
             let found = try Self.collation(#""en-US-x-icu""#, schema)
             #expect(found == #""pg_catalog"."en-US-x-icu""#)
@@ -60,7 +61,7 @@ struct KeyTests {
         }
     }
 
-    @Test func theBestOfSeveralIndexes() async throws {
+    @Test func theBestOfSeveralIndexesIsTaken() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (a text NOT NULL, b int NOT NULL, x text)",
@@ -108,7 +109,7 @@ struct KeyTests {
         }
     }
 
-    @Test func anInvalidIndex() async throws {
+    @Test func anInvalidIndexIsNoKey() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (id int NOT NULL, a text)", "INSERT INTO t VALUES (1, ''), (1, '')")
@@ -120,7 +121,7 @@ struct KeyTests {
         }
     }
 
-    @Test func nullableKeysAndMissingPrimaryKeys() async throws {
+    @Test func nullableKeysAndMissingPrimaryKeysAreRefused() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run("CREATE TABLE t (id int UNIQUE, code text NOT NULL UNIQUE, a text)")
             let nullable = try schema.resolve("t", id: ["id"], "a").problems

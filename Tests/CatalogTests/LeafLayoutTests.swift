@@ -1,9 +1,10 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)")) struct LeafLayoutTests {
+@Suite(.needs(.postgres)) struct LeafLayoutTests {
     @Test func tellsSizeAndCorrelationOfTheLeadingColumn() async throws {
         try await TestDatabase.withSchema { schema in
             let name = schema.name

@@ -1,9 +1,10 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct PreflightTests {
     private static func envelope(_ keyID: String, length: Int) -> String {
         let head = #"{"version":1,"alg":"AES-256-GCM","key_id":"\#(keyID)","x":""#
@@ -77,7 +78,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func schemaUsage() async throws {
+    @Test func usageOfTheSchemaIsNeeded() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run("CREATE TABLE t (id int PRIMARY KEY, a text)")
             try schema.becomeRole(granting: "GRANT SELECT, UPDATE ON t")
@@ -92,7 +93,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func rowLevelSecurity() async throws {
+    @Test func rowLevelSecurityThatHidesRowsIsRefused() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (id int PRIMARY KEY, a text)", "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
@@ -113,7 +114,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func generatedColumns() async throws {
+    @Test func generatedColumnsAreRefused() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (id int PRIMARY KEY, s text, a text GENERATED ALWAYS AS (s || '') STORED)")
@@ -124,7 +125,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func publishedWithoutReplicaIdentity() async throws {
+    @Test func tablesPublishedWithoutReplicaIdentityAreRefused() async throws {
         try await TestDatabase.withSchema { schema in
             let publication = "p_" + schema.name
             try schema.run(
@@ -162,7 +163,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func whatTheServerAloneKnows() async throws {
+    @Test func theServersOwnRefusalOfAnUpdateIsShown() async throws {
         try await TestDatabase.withSchema { schema in
             let publication = "p_" + schema.name
             schema.later("DROP PUBLICATION IF EXISTS \(publication)")
@@ -180,7 +181,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func rulesAndTriggers() async throws {
+    @Test func rulesAndTriggersOfAnUpdateAreNamed() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (id int PRIMARY KEY, a text)",
@@ -206,7 +207,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func varcharThatALongerKeyIDOverflows() async throws {
+    @Test func aVarcharThatALongerKeyIDOverflowsIsRefused() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE t (key int PRIMARY KEY, id varchar(100))",
@@ -230,8 +231,8 @@ struct PreflightTests {
         }
     }
 
-    @Test(.enabled("\(TestDatabase.noICU)") { try await TestDatabase.hasICU() })
-    func varcharUnderANondeterministicCollation() async throws {
+    @Test(.needsICU)
+    func aVarcharUnderANondeterministicCollationIsMeasuredToo() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
@@ -242,7 +243,7 @@ struct PreflightTests {
         }
     }
 
-    @Test func aLockedTable() async throws {
+    @Test func aLockedTableIsWaitedForThreeSecondsAndNamed() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run("CREATE TABLE t (id int PRIMARY KEY, a text)")
             let table = try #require(try schema.resolve("t", "a").tables.first)

@@ -1,10 +1,11 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
 /// Partition trees, inheritance, and what runs on their leaves.
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct RelationTreeTests {
     private static let partitioned = [
         "CREATE TABLE root (id int, region text, a text, PRIMARY KEY (id, region)) PARTITION BY LIST (region)",
@@ -16,7 +17,7 @@ struct RelationTreeTests {
         "CREATE TABLE us_2 PARTITION OF us FOR VALUES FROM (10) TO (20)",
     ]
 
-    @Test func partitionsOfTwoLevels() async throws {
+    @Test func theLeavesOfTwoLevelsOfPartitionsAreFound() async throws {
         try await TestDatabase.withSchema { schema in
             for statement in Self.partitioned { try schema.run(statement) }
             let found = try schema.resolve("root", "a")
@@ -32,7 +33,7 @@ struct RelationTreeTests {
         }
     }
 
-    @Test func aTableAndItsPartitionListedBoth() async throws {
+    @Test func aTableAndItsPartitionAreNotTakenTwice() async throws {
         try await TestDatabase.withSchema { schema in
             for statement in Self.partitioned { try schema.run(statement) }
             let found = try schema.resolve([("us_1", nil, ["a"]), ("root", nil, ["a"])])
@@ -42,7 +43,7 @@ struct RelationTreeTests {
         }
     }
 
-    @Test func aForeignPartition() async throws {
+    @Test func aForeignPartitionIsRefused() async throws {
         try await TestDatabase.withSchema { schema in
             schema.later("DROP FOREIGN DATA WRAPPER \(schema.name)_w CASCADE")
             try schema.run(
@@ -72,7 +73,7 @@ struct RelationTreeTests {
         }
     }
 
-    @Test func aPartitionBeingDetached() async throws {
+    @Test func aPartitionBeingDetachedStillBelongs() async throws {
         try await TestDatabase.withSchema { schema in
             for statement in Self.partitioned { try schema.run(statement) }
             // DETACH … CONCURRENTLY commits the mark, then waits for those that use the table: interrupt it there.
@@ -129,7 +130,7 @@ struct RelationTreeTests {
         }
     }
 
-    @Test func severalParents() async throws {
+    @Test func aChildOfSeveralParentsIsTakenOnce() async throws {
         try await TestDatabase.withSchema { schema in
             try schema.run(
                 "CREATE TABLE one (id int PRIMARY KEY, a text)",
@@ -143,7 +144,7 @@ struct RelationTreeTests {
         }
     }
 
-    @Test func hooksOfTheLeaves() async throws {
+    @Test func whatRunsForAnUpdateOfALeafIsNamed() async throws {
         try await TestDatabase.withSchema { schema in
             for statement in Self.partitioned { try schema.run(statement) }
             try schema.run(

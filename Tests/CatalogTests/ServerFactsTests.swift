@@ -1,4 +1,5 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
@@ -9,7 +10,7 @@ import Testing
         ("any 3(a,b,c,d)", 3), (" ANY  1 ( * )", 1), (#""FIRST 2 (a)", b"#, 1), (#"s1, "x (y)""#, 1),
         (#"FIRST 2 ("a (3 (", b)"#, 2),
     ])
-    func requiredStandbys(setting: String, count: Int) {
+    func requiredStandbysAreCounted(setting: String, count: Int) {
         #expect(SynchronousStandbyNames.requiredCount(setting) == count)
     }
 
@@ -53,7 +54,7 @@ import Testing
         #expect(facts.problems(forWriting: true).map(\.severity) == [.refuse])
     }
 
-    @Test func settingsWorthKnowing() {
+    @Test func settingsWorthKnowingAreWarnedOf() {
         let facts = ServerFacts(isReadOnlyByDefault: true, encoding: "SQL_ASCII", replicationRole: "replica")
         let problems = facts.problems(forWriting: true)
         #expect(problems.allSatisfy { $0.severity == .warn })
@@ -62,7 +63,7 @@ import Testing
     }
 }
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct ServerPreflightTests {
     @Test func asksTheServer() async throws {
         try await TestDatabase.withSchema { schema in

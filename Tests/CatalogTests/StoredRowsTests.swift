@@ -1,22 +1,17 @@
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Catalog
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct StoredRowsTests {
-    private func table(_ session: PostgresSession) throws -> EncryptedTable {
-        let entry = CatalogEntry(
-            name: "t", tableName: try TableName(parsing: "t"), idColumns: nil, encryptedColumns: ["secret"])
-        return try #require(try Introspection.resolve([entry], session: session).tables.first)
-    }
-
     /// An extension that keeps rows elsewhere leaves an empty file; a heap cannot be made to.
     @Test func noBlockIsNoProofOfNoRow() async throws {
         try await TestDatabase.withSchema { schema in
             let session = schema.session
             try session.query("CREATE TABLE t (id int PRIMARY KEY, secret text)")
-            let table = try table(session)
+            let table = try session.resolve("t", ["secret"])
             let leaf = try #require(table.leaves.first)
             #expect(try StoredRows.rowsWithoutBlocks(leaf, of: table, blocks: 0, session: session) == nil)
             try session.query("INSERT INTO t VALUES (1, 'x')")
@@ -29,13 +24,13 @@ struct StoredRowsTests {
         }
     }
 
-    @Test func anotherAccessMethod() async throws {
+    @Test func anotherAccessMethodIsNamed() async throws {
         try await TestDatabase.withSchema { schema in
             let session = schema.session
             let name = "elsewhere_\(UInt32.random(in: 0...UInt32.max))"
             try session.query("CREATE ACCESS METHOD \(name) TYPE TABLE HANDLER heap_tableam_handler")
             try session.query("CREATE TABLE t (id int PRIMARY KEY, secret text) USING \(name)")
-            let problems = try StoredRows.problems(try table(session), session: session)
+            let problems = try StoredRows.problems(try session.resolve("t", ["secret"]), session: session)
             #expect(problems.count == 1)
             #expect(problems.first?.message.contains("its access method is \(name)") == true)
         }

@@ -19,7 +19,7 @@ struct TableIdentityTests {
             tableName: TableName(schema: nil, name: "t"), columnNames: ["a"], rootOID: root, members: members)
     }
 
-    @Test func theSame() {
+    @Test func theSameTableIsTheSame() {
         #expect(identity(member(10)).change(to: identity(member(10))) == nil)
     }
 
@@ -35,18 +35,18 @@ struct TableIdentityTests {
         #expect(before.objects.change(to: after.objects) == nil)
     }
 
-    @Test func theNameLeadsElsewhere() {
+    @Test func aNameThatLeadsElsewhereIsSeen() {
         let other = identity(member(11), root: 11)
         #expect(identity(member(10)).objects.change(to: other.objects)?.contains("another table") == true)
         #expect(identity(member(10)).change(to: nil) == "its name leads to no table any more")
     }
 
-    @Test func aColumnThatWasMadeAgain() {
+    @Test func aColumnThatWasMadeAgainIsSeen() {
         let change = identity(member(10)).objects.change(to: identity(member(10, columns: "3/17")).objects)
         #expect(change?.contains("encrypted column of public.t") == true)
     }
 
-    @Test func partsThatComeAndGo() {
+    @Test func partsThatComeAndGoAreSeen() {
         let (one, two) = (
             identity(member(10)), identity(member(10), member(12, name: "p", parents: "10/false"))
         )

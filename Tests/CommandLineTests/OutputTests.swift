@@ -11,7 +11,7 @@ import Verification
         #expect(Timestamp.text(of: 0) == "1970-01-01T00:00:00Z")
     }
 
-    @Test func quantities() {
+    @Test func quantitiesAreGroupedAndDurationsShort() {
         #expect(Quantity.grouped(0) == "0")
         #expect(Quantity.grouped(999) == "999")
         #expect(Quantity.grouped(1_234_567) == "1,234,567")

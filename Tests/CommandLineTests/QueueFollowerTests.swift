@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test(arguments: [nil, earlier, running])
-    mutating func whateverIsThereAtFirstIsLed(_ job: QueueMonitor.StoredJob?) {
+    mutating func whatIsThereAtFirstIsLed(_ job: QueueMonitor.StoredJob?) {
         #expect(look(job, at: 0) == .lead)
         #expect(look(job, at: 2) == .lead)
         #expect(!follower.hasLostData)

@@ -1,19 +1,13 @@
 import Envelope
 import FoundationEssentials
 import Glibc
+import TestSupport
 import Testing
 
 @testable import reencrypt_secrets
 
 /// Where settings come from, and that nothing of a secret is in an error.
 @Suite(.serialized) struct SettingsTests {
-    private func inFolder(_ body: (String) throws -> Void) throws {
-        let folder = "/tmp/reencrypt-settings-\(UInt64.random(in: 0...UInt64.max))"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { unlink(folder + "/.env"); unlink(folder + "/key"); rmdir(folder) }
-        try body(folder)
-    }
-
     private func write(_ text: String, to path: String) throws {
         try Data(text.utf8).write(to: URL(filePath: path))
     }
@@ -26,14 +20,14 @@ import Testing
         ("A_SETTING=dos\r\n", "dos"), ("# A_SETTING=comment\nA_SETTING_OTHER=x\nA_SETTING=right", "right"),
     ])
     func aDotEnvFileIsRead(contents: String, expected: String) throws {
-        try inFolder { folder in
+        try withTemporaryFolder { folder in
             try write(contents, to: folder + "/.env")
             #expect(try Environment(directory: folder).string("A_SETTING") == expected)
         }
     }
 
     @Test func theEnvironmentRanksAboveTheFile() throws {
-        try inFolder { folder in
+        try withTemporaryFolder { folder in
             try write("RANKED_SETTING=file", to: folder + "/.env")
             setenv("RANKED_SETTING", "environment", 1)
             defer { unsetenv("RANKED_SETTING") }
@@ -42,7 +36,7 @@ import Testing
     }
 
     @Test func aFileVariantIsReadAndBothAreRefused() throws {
-        try inFolder { folder in
+        try withTemporaryFolder { folder in
             try write("from a file\n", to: folder + "/key")
             setenv("FILED_SETTING_FILE", folder + "/key", 1)
             defer { unsetenv("FILED_SETTING_FILE"); unsetenv("FILED_SETTING") }

@@ -98,7 +98,7 @@ import Testing
         #expect(text.contains("25.0 % 1,000 of 4,000"))
     }
 
-    @Test func whoeverWritesToRedisCannotSteerTheTerminal() throws {
+    @Test func textInRedisCannotSteerTheTerminal() throws {
         let hostile = "x\u{1B}[2J\u{9B}1A\r\n\u{202E}y"
         let picture = picture(
             ["throttled": hostile, "state": hostile], tables: [["name": hostile, "records_total": "1"]])
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test func norEndItByNumbersThatOverflow() {
+    @Test func numbersInRedisThatOverflowDoNotEndTheScreen() {
         let huge = "9223372036854775807"
         let least = "-9223372036854775808"
         for number in [huge, least, "-10000000000000000", "1e400", "nan"] {
@@ -134,7 +134,7 @@ import Testing
         #expect(standing("lag 2.4 s of standby x") != standing(""))
     }
 
-    @Test func aLineForLogs() {
+    @Test func logsGetOneLine() {
         #expect(
             QueueStatus(picture: picture(["throttled": "profile polite"])).line()
                 == "Job 22812943393799e5: draining, 1500 of 3000 records handed out done, 1 failed, 54147 records/s, 6 s left, 2 workers, throttled: profile polite"
@@ -142,7 +142,7 @@ import Testing
         #expect(QueueStatus(picture: picture(["job": ""])).line() == "No job on queue default.")
     }
 
-    @Test func batchesAreNoNews() {
+    @Test func batchesAloneAreNoNews() {
         #expect(!StatusScreen.isWorthALine(event("batch_done")))
         #expect(StatusScreen.isWorthALine(event("batch_dead")))
     }

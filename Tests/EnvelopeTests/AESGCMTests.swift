@@ -1,4 +1,5 @@
 import COpenSSL
+import TestSupport
 import Testing
 
 @testable import Envelope
@@ -24,9 +25,9 @@ struct AESGCMTests {
     @Test func knownAnswers() throws {
         let zeros = [UInt8](repeating: 0, count: 32)
         let nonce = [UInt8](repeating: 0, count: 12)
-        #expect(try hex(seal([], key: zeros, nonce: nonce)) == "530f8afbc74536b9a963b4f1c4cb738b")
+        #expect(try seal([], key: zeros, nonce: nonce).hex == "530f8afbc74536b9a963b4f1c4cb738b")
         #expect(
-            try hex(seal([UInt8](repeating: 0, count: 16), key: zeros, nonce: nonce))
+            try seal([UInt8](repeating: 0, count: 16), key: zeros, nonce: nonce).hex
                 == "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919")
     }
 
@@ -69,23 +70,19 @@ struct AESGCMTests {
     /// `hmac.new(b"", b"x", "sha256")`.
     @Test func digests() throws {
         #expect(
-            hex(try Digest.sha256(Array("abc".utf8)))
+            try Digest.sha256(Array("abc".utf8)).hex
                 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         #expect(
-            hex(try Digest.sha256([])) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+            try Digest.sha256([]).hex == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
         let code = try Array("Jefe".utf8).withUnsafeBytes { key in
             try Digest.hmacSHA256(key: key, Array("what do ya want for nothing?".utf8))
         }
-        #expect(hex(code) == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+        #expect(code.hex == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
         let empty = try Digest.hmacSHA256(key: UnsafeRawBufferPointer(start: nil, count: 0), Array("x".utf8))
-        #expect(hex(empty) == "4cbc96099a6467ce002461f10549b4898265ebe6188b45efacc44293516e62c4")
+        #expect(empty.hex == "4cbc96099a6467ce002461f10549b4898265ebe6188b45efacc44293516e62c4")
         #expect(Digest.areEqual(code, code))
         #expect(!Digest.areEqual(code, Array(code.dropLast())))
         #expect(!Digest.areEqual(code, code.map { $0 ^ 1 }))
         #expect(Digest.areEqual([], []))
-    }
-
-    private func hex(_ bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

@@ -32,7 +32,7 @@ struct DamageTests {
         return nil
     }
 
-    @Test func everyTruncation() throws {
+    @Test func everyTruncationIsRefused() throws {
         let rotation = try Rotation()
         let cipher = try EnvelopeCipher(keyring: rotation.rotating)
         let value = try rotation.writer.seal("sk-live-1234".utf8)
@@ -42,7 +42,7 @@ struct DamageTests {
     }
 
     /// Every bit of the 60 bytes, put back into base64.
-    @Test func everyBitOfTheWrappedDEK() throws {
+    @Test func everyFlippedBitOfTheWrappedDEKIsRefused() throws {
         let rotation = try Rotation()
         let cipher = try EnvelopeCipher(keyring: rotation.rotating)
         let value = try rotation.writer.seal("sk-live-1234".utf8)
@@ -66,7 +66,7 @@ struct DamageTests {
         }
     }
 
-    @Test func wrappedByAnotherKeyOfTheSameName() throws {
+    @Test func aDEKUnderAnotherKeyOfTheSameNameIsRefused() throws {
         let rotation = try Rotation()
         let other = try Keyring(primary: .generate(id: KeyID("kek-v1")))
         let cipher = try EnvelopeCipher(keyring: rotation.rotating)
@@ -74,7 +74,7 @@ struct DamageTests {
         #expect(error?.code == .wrappedKeyNotAuthentic)
     }
 
-    @Test func unknownKey() throws {
+    @Test func anUnknownKeyIsRefused() throws {
         let rotation = try Rotation()
         let other = try Keyring(primary: .generate(id: KeyID("kek-v0")))
         let cipher = try EnvelopeCipher(keyring: rotation.rotating)
@@ -85,7 +85,7 @@ struct DamageTests {
 
     /// A rewrap does not open the data, so damage there is found by opening, authenticating and re-encrypting
     /// alone.
-    @Test func damagedData() throws {
+    @Test func damagedDataIsRefused() throws {
         let rotation = try Rotation()
         let cipher = try EnvelopeCipher(keyring: rotation.rotating)
         for member in ["nonce", "ciphertext"] {

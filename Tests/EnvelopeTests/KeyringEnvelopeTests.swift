@@ -1,7 +1,7 @@
-import Foundation
-import Testing
-
 import Envelope
+import Foundation
+import TestSupport
+import Testing
 
 @Suite("What applications call")
 struct KeyringEnvelopeTests {

@@ -1,4 +1,5 @@
 import COpenSSL
+import TestSupport
 import Testing
 
 @testable import Envelope
@@ -30,14 +31,10 @@ import Testing
         try Array(pem.utf8).withUnsafeBytes { try SignaturePublicKey(pem: $0) }
     }
 
-    static func hex(_ bytes: [UInt8]) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
     @Test func aKnownAnswer() throws {
         let key = try SignatureKey(pem: Self.secret(Self.privatePEM))
         let signature = try Self.message.withUnsafeBytes { try key.sign($0) }
-        #expect(Self.hex(signature) == Self.signature)
+        #expect(signature.hex == Self.signature)
         let publicKey = try Self.publicKey()
         #expect(publicKey.bytes == key.publicKeyBytes)
         #expect(try Self.message.withUnsafeBytes { try publicKey.isValid(signature, of: $0) })

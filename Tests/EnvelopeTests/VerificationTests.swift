@@ -38,25 +38,25 @@ struct VerificationTests {
 
     @Test func theRightValuePasses() throws { try verify(rewrapped) }
 
-    @Test func anotherDEK() { expectRefused(rewrapped) { $0.bytes(32)[31] ^= 1 } }
+    @Test func anotherDEKIsRefused() { expectRefused(rewrapped) { $0.bytes(32)[31] ^= 1 } }
 
-    @Test func stillUnderTheOldKey() { expectRefused(value) }
+    @Test func aValueStillUnderTheOldKeyIsRefused() { expectRefused(value) }
 
-    @Test func labelledButNotWrapped() throws {
+    @Test func aValueLabelledButNotWrappedIsRefused() throws {
         let text = String(decoding: value, as: UTF8.self).replacing("kek-v1", with: "kek-v2")
         expectRefused(Array(text.utf8))
     }
 
-    @Test func wrappedButNotLabelled() throws {
+    @Test func aValueWrappedButNotLabelledIsRefused() throws {
         let text = String(decoding: rewrapped, as: UTF8.self).replacing("kek-v2", with: "kek-v1")
         expectRefused(Array(text.utf8))
     }
 
-    @Test func cutShort() { expectRefused(rewrapped.dropLast()) }
+    @Test func aValueCutShortIsRefused() { expectRefused(rewrapped.dropLast()) }
 
-    @Test func empty() { expectRefused([]) }
+    @Test func anEmptyValueIsRefused() { expectRefused([]) }
 
-    @Test func dataOfAnotherValue() throws {
+    @Test func dataOfAnotherValueIsRefused() throws {
         let mine = try WrittenEnvelope.members(of: rewrapped)
         let other = try WrittenEnvelope.members(of: try rotation.writer.seal("another".utf8))
         for member in ["nonce", "ciphertext"] {
@@ -66,7 +66,7 @@ struct VerificationTests {
         }
     }
 
-    @Test func reencryptionOfAnotherPlaintext() throws {
+    @Test func anotherPlaintextIsRefused() throws {
         let sealed = try rotation.target.seal("sk-live-1234".utf8)
         let error = #expect(throws: EnvelopeError.self) {
             try sealed.withUnsafeBufferPointer { (bytes) throws(EnvelopeError) in

@@ -1,15 +1,16 @@
+import TestSupport
 import Testing
 
 @testable import Postgres
 
-@Suite(.enabled(if: TestServer.isAvailable, "\(TestServer.skipMessage)"))
+@Suite(.needs(.postgres))
 struct BinaryValueTests {
     private func bytesOf(_ count: Int, _ seed: Int) -> [UInt8] {
         (0..<count).map { UInt8(truncatingIfNeeded: ($0 &* 31) &+ seed) }
     }
 
-    @Test func scalars() async throws {
-        try await TestServer.withSession { session in
+    @Test func scalarsArriveAsTheyWereSent() async throws {
+        try await TestDatabase.withSession { session in
             var parameters = QueryParameters()
             parameters.append(text: "")
             parameters.append(text: "é\u{1F511}")
@@ -34,7 +35,7 @@ struct BinaryValueTests {
     }
 
     @Test func emptyParametersAreNoNULL() async throws {
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             var parameters = QueryParameters()
             parameters.append(text: "")
             parameters.append(texts: [])
@@ -47,7 +48,7 @@ struct BinaryValueTests {
 
     @Test func arraysKeepEmptyElementsAndNULLs() async throws {
         let elements: [[UInt8]?] = [[], nil, [0], bytesOf(100_000, 3), [0xff, 0x00], nil]
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             var array = BinaryArray(of: .bytea)
             for round in 0..<2 {  // the second round uses the buffer again
                 array.removeAll()
@@ -100,7 +101,7 @@ struct BinaryValueTests {
         #expect(array.appendElement { _ in true })
         #expect(array.count == 2)
         let filled = array
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             var copy = filled
             var parameters = QueryParameters()
             parameters.append(array: &copy)
@@ -109,8 +110,8 @@ struct BinaryValueTests {
         }
     }
 
-    @Test func otherElementTypes() async throws {
-        try await TestServer.withSession { session in
+    @Test func arraysHaveTheTypeOfTheirElements() async throws {
+        try await TestDatabase.withSession { session in
             for (type, name) in [
                 (PostgresType.int8, "bigint"), (.int4, "integer"), (.oid, "oid"), (.json, "json"),
             ] {
@@ -124,8 +125,8 @@ struct BinaryValueTests {
         }
     }
 
-    @Test func aLargeResult() async throws {
-        try await TestServer.withSession { session in
+    @Test func aLargeResultArrivesWhole() async throws {
+        try await TestDatabase.withSession { session in
             let result = try session.query(
                 "SELECT repeat('x', 10000), i FROM generate_series(1, 1000) AS s (i)")
             #expect(result.rowCount == 1000)
@@ -136,11 +137,11 @@ struct BinaryValueTests {
     }
 
     @Test(.timeLimit(.minutes(1)))
-    func bothDirectionsAtOnce() async throws {
+    func largeParametersAndLargeResultsDoNotBlockEachOther() async throws {
         // More than all buffers between the two hold, in both directions: the server stops reading while
         // its answer is not taken.
         let element = bytesOf(50_000, 9)
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             var array = BinaryArray(of: .bytea)
             for _ in 0..<200 { element.withUnsafeBytes { array.append($0) } }
             var parameters = QueryParameters()

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Postgres
@@ -25,7 +26,7 @@ import Testing
         #expect(error?.message.contains("postgresql://user:password@host:port/database") == true)
     }
 
-    @Test func aClosedPort() throws {
+    @Test func aClosedPortIsNamedAndMayBeTriedAgain() throws {
         let error = try failure("postgresql://app:s3cret@127.0.0.1:1/db")
         #expect(error?.code == .connectionFailed)
         #expect(error?.isRetriable == true)
@@ -33,40 +34,27 @@ import Testing
         #expect(error?.description.contains("s3cret") == false)
     }
 
-    @Test func anUnknownHost() throws {
+    @Test func anUnknownHostIsNamed() throws {
         let error = try failure("postgresql://app:s3cret@no-such-host.invalid/db")
         #expect(error?.code == .connectionFailed)
         #expect(error?.message.contains("no-such-host.invalid") == true)
         #expect(error?.description.contains("s3cret") == false)
     }
 
-    @Test func aServerThatNeverAnswers() throws {
+    @Test func aServerThatNeverAnswersIsGivenUpInTime() throws {
         // The kernel completes the handshake of a listening socket; nobody ever reads from it.
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(listener) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        try withUnsafeMutablePointer(to: &address) { pointer in
-            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                try #require(bind(listener, generic, length) == 0)
-                try #require(listen(listener, 1) == 0)
-                try #require(getsockname(listener, generic, &length) == 0)
-            }
-        }
-        let port = UInt16(bigEndian: address.sin_port)
+        let listener = try LoopbackListener()
         let began = ContinuousClock.now
         let error = try failure(
-            "postgresql://app:s3cret@127.0.0.1:\(port)/db", timeout: .milliseconds(300))
+            "postgresql://app:s3cret@127.0.0.1:\(listener.port)/db", timeout: .milliseconds(300))
         #expect(error?.code == .connectionFailed)
         #expect(error?.message.hasPrefix("no connection within 0.3 seconds") == true)
         #expect(ContinuousClock.now - began < .seconds(5))
     }
 
-    @Test(.enabled(if: TestServer.isAvailable, "\(TestServer.skipMessage)"))
+    @Test(.needs(.postgres))
     func theServersRefusalCarriesItsSQLState() throws {
-        let test = try #require(TestServer.url)
+        let test = try #require(Service.postgres.value)
         var url = try #require(URLComponents(string: test))
         url.path = "/no_such_database"
         var changed = try #require(url.string)

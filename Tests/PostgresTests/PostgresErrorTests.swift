@@ -13,7 +13,9 @@ import Testing
         ("3D000", false, true, false), ("42501", false, true, false), ("55000", false, true, false),
         ("22001", false, false, false), ("23514", false, false, false), ("P0001", false, false, false),
     ])
-    func classes(code: String, isRetriable: Bool, needsOperator: Bool, breaksConnection: Bool) {
+    func theStateSaysWhetherToTryAgain(
+        code: String, isRetriable: Bool, needsOperator: Bool, breaksConnection: Bool
+    ) {
         let error = PostgresError(.server, "x", sqlState: SQLState(code))
         #expect(error.isRetriable == isRetriable)
         #expect(error.needsOperator == needsOperator)
@@ -21,7 +23,7 @@ import Testing
         #expect(error.description == "server error: x (SQLSTATE \(code))")
     }
 
-    @Test func errorsWithoutAServer() {
+    @Test func errorsWithoutAServerAreClassifiedToo() {
         for code in [PostgresError.Code.connectionFailed, .connectionLost, .timedOut] {
             #expect(PostgresError(code, "").isRetriable)
             #expect(PostgresError(code, "").breaksConnection)

@@ -1,11 +1,12 @@
+import TestSupport
 import Testing
 
 @testable import Postgres
 
-@Suite(.enabled(if: TestServer.isAvailable, "\(TestServer.skipMessage)"))
+@Suite(.needs(.postgres))
 struct PostgresSessionTests {
     @Test func errorsCarryTheirSQLState() async throws {
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             let division = #expect(throws: PostgresError.self) { try session.query("SELECT 1/0") }
             #expect(division?.sqlState?.code == "22012")
             #expect(division?.message == "its message may quote a row's contents; it is in the server's log")
@@ -25,7 +26,7 @@ struct PostgresSessionTests {
     }
 
     @Test func anErrorInAGroupSkipsTheRestOfIt() async throws {
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             try session.query("CREATE TEMPORARY TABLE t (a int)")
             var none = QueryParameters()
             try session.send("INSERT INTO t VALUES (1)", &none)
@@ -51,7 +52,7 @@ struct PostgresSessionTests {
     }
 
     @Test func aStatementThatDidNotParseIsPreparedAgain() async throws {
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             let statement = PreparedStatement(name: "late", sql: "SELECT a FROM late")
             var none = QueryParameters()
             for _ in 0..<2 {
@@ -79,7 +80,7 @@ struct PostgresSessionTests {
     }
 
     @Test func commitOfAFailedTransactionIsNoSuccess() async throws {
-        try await TestServer.withSession { session in
+        try await TestDatabase.withSession { session in
             try session.query("BEGIN")
             #expect(throws: PostgresError.self) { try session.query("SELECT 1/0") }
             #expect(try session.query("COMMIT").commandTag == "ROLLBACK")
@@ -100,8 +101,8 @@ struct PostgresSessionTests {
         }
     }
 
-    @Test func cancelFromOutside() async throws {
-        try await TestServer.withSession { session in
+    @Test func aStatementIsCancelledFromOutside() async throws {
+        try await TestDatabase.withSession { session in
             let handle = try #require(session.cancelHandle)
             var none = QueryParameters()
             try session.send("SELECT pg_sleep(60)", &none)
@@ -120,15 +121,15 @@ struct PostgresSessionTests {
         }
     }
 
-    @Test func timeoutsOfTheServer() async throws {
-        try await TestServer.withSession { session in
+    @Test func theServersTimeoutsLeaveTheSessionUsable() async throws {
+        try await TestDatabase.withSession { session in
             try session.query("SET statement_timeout = 50")
             let statement = #expect(throws: PostgresError.self) { try session.query("SELECT pg_sleep(60)") }
             #expect(statement?.sqlState == .queryCanceled)
             try session.query("SET statement_timeout = 0")
 
             let key = Int.random(in: 1...Int(Int32.max))
-            let other = try PostgresSession(connecting: try TestServer.settings())
+            let other = try PostgresSession(connecting: try TestDatabase.settings())
             try other.query("SELECT pg_advisory_lock(\(key))")
             try session.query("SET lock_timeout = 50")
             let lock = #expect(throws: PostgresError.self) {
@@ -141,24 +142,24 @@ struct PostgresSessionTests {
     }
 
     @Test func aTerminatedBackendBreaksTheConnection() async throws {
-        let connection = PostgresConnection(try TestServer.settings())
+        let connection = PostgresConnection(try TestDatabase.settings())
         let first = try await connection.perform { $0.backendPID }
         let error = await #expect(throws: PostgresError.self) {
             try await connection.perform { session in
-                let other = try PostgresSession(connecting: try TestServer.settings())
+                let other = try PostgresSession(connecting: try TestDatabase.settings())
                 try other.query("SELECT pg_terminate_backend(\(session.backendPID), 5000)")
                 try session.query("SELECT 1")
             }
         }
         #expect(error?.breaksConnection == true)
         #expect(error?.isRetriable == true)
-        // The actor connects anew.
+        // The actor connects again.
         let second = try await connection.perform { $0.backendPID }
         #expect(first != second)
     }
 
     @Test func aBrokenSessionStaysBroken() async throws {
-        let error = try await TestServer.withSession(answerTimeout: .milliseconds(200)) { session in
+        let error = try await TestDatabase.withSession(answerTimeout: .milliseconds(200)) { session in
             let began = ContinuousClock.now
             let error = #expect(throws: PostgresError.self) { try session.query("SELECT pg_sleep(5)") }
             #expect(ContinuousClock.now - began < .seconds(4))
@@ -170,8 +171,8 @@ struct PostgresSessionTests {
         #expect(error?.breaksConnection == true)
     }
 
-    @Test func reportsServerAndSettings() async throws {
-        try await TestServer.withSession { session in
+    @Test func aSessionReportsServerAndSettings() async throws {
+        try await TestDatabase.withSession { session in
             #expect(session.serverVersion >= 140_000)
             #expect(session.parameterStatus("client_encoding") == "UTF8")
             #expect(session.parameterStatus("no such parameter") == nil)
@@ -179,7 +180,7 @@ struct PostgresSessionTests {
                 "SELECT pg_backend_pid(), now()::text, current_setting('application_name')")
             #expect(result.integer(0, 0) == session.backendPID)
             #expect(result.string(0, 1)?.hasSuffix("+00") == true)
-            #expect(result.string(0, 2) == "reencrypt-secrets PostgresTests")
+            #expect(result.string(0, 2) == TestDatabase.applicationName)
         }
     }
 }

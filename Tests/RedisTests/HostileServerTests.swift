@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Redis
@@ -19,7 +20,7 @@ import Testing
     /// The end of a `PING` behind it, 14 bytes more.
     private static let ping = ScriptedServer.Step.read(50)
 
-    @Test func answersByteByByte() throws {
+    @Test func anAnswerMayComeByteByByte() throws {
         let wire = "*3\r\n$5\r\nhello\r\n:12\r\n*2\r\n$-1\r\n-ERR inside\r\n"
         let server = try ScriptedServer([
             Self.greeting + [Self.ping, .drip(wire, microseconds: 500), .read(1000)]
@@ -45,7 +46,7 @@ import Testing
     @Test(arguments: [
         [ScriptedServer.Step](), [.reset], [.write("$10\r\nabc")], [.write("$10\r\nabc"), .reset],
     ])
-    func anAnswerThatIsCutOff(_ rest: [ScriptedServer.Step]) throws {
+    func anAnswerThatIsCutOffEndsTheSession(_ rest: [ScriptedServer.Step]) throws {
         let server = try ScriptedServer([Self.greeting + [Self.ping] + rest])
         let session = try RedisSession(connecting: settings(server.port))
         let error = try #require(throws: RedisError.self) { try session.command(["PING"]) }
@@ -109,7 +110,7 @@ import Testing
         #expect(error.message.contains("protocol") || error.message.contains("had asked for"), "\(error)")
     }
 
-    @Test func aBlackHoleBehindTheConnection() throws {
+    @Test func aServerThatAcceptsAndIsSilentIsGivenUpInTime() throws {
         let hole = try LoopbackListener()
         let start = ContinuousClock.now
         let error = try #require(throws: RedisError.self) {
@@ -121,7 +122,7 @@ import Testing
     }
 
     /// A full backlog drops our SYN, as a firewall does.
-    @Test func aBlackHoleBeforeTheConnection() throws {
+    @Test func aServerThatDropsOurPacketsIsGivenUpInTime() throws {
         let hole = try LoopbackListener(backlog: 0)
         let address = RedisAddress.tcp(host: "127.0.0.1", port: hole.port)
         let filler = try SocketHandle.connect(to: address, until: Deadline(in: .seconds(1)))
@@ -134,7 +135,7 @@ import Testing
         _ = consume filler
     }
 
-    @Test func nobodyListens() throws {
+    @Test func aPortWhereNobodyListensIsNamed() throws {
         let port = try FreePort.next()
         let error = try #require(throws: RedisError.self) { try RedisSession(connecting: settings(port)) }
         #expect(error.code == .connectionFailed)
@@ -142,7 +143,7 @@ import Testing
         #expect(error.description.contains("refused"))
     }
 
-    @Test func aNameThatDoesNotExist() throws {
+    @Test func aHostThatDoesNotExistIsNamed() throws {
         var settings = try RedisSettings(url: "redis://:hunter2@no-such-host.invalid")
         settings.connectTimeout = .seconds(2)
         let error = try #require(throws: RedisError.self) { try RedisSession(connecting: settings) }
@@ -150,14 +151,14 @@ import Testing
         #expect(error.message.contains("no-such-host.invalid"))
     }
 
-    @Test func aSocketThatDoesNotExist() throws {
+    @Test func aSocketThatDoesNotExistIsNamed() throws {
         let settings = try RedisSettings(url: "unix:///no/such/socket")
         let error = try #require(throws: RedisError.self) { try RedisSession(connecting: settings) }
         #expect(error.code == .connectionFailed)
         #expect(error.message.contains("/no/such/socket"))
     }
 
-    @Test func aClusterThatSendsUsInCircles() throws {
+    @Test func aClusterThatSendsUsInCirclesIsGivenUp() throws {
         let port = try FreePort.next()
         let answer = ScriptedServer.Step.write("-MOVED 1 127.0.0.1:\(port)\r\n")
         let steps = Self.greeting + [Self.ping, answer]

@@ -24,7 +24,7 @@ import Testing
         ("BUSYGROUP Consumer Group name already exists", false, false),
         ("NOSCRIPT No matching script.", false, false), ("my own error", false, false), ("", false, false),
     ])
-    func classifies(_ text: String, isRetriable: Bool, breaksConnection: Bool) {
+    func theAnswerSaysWhetherToTryAgain(_ text: String, isRetriable: Bool, breaksConnection: Bool) {
         let error = answer(text)
         #expect(error.code == .server)
         #expect(error.isRetriable == isRetriable)
@@ -52,7 +52,7 @@ import Testing
         #expect(answer("ERR " + String(repeating: "x", count: 10_000)).message.utf8.count == 300)
     }
 
-    @Test func connectionErrors() {
+    @Test func errorsOfTheConnectionSayWhetherToTryAgain() {
         #expect(RedisError(.connectionLost, "").isRetriable)
         #expect(RedisError(.connectionFailed, "").isRetriable)
         #expect(RedisError(.timedOut, "").isRetriable)
@@ -69,7 +69,7 @@ import Testing
         ("MOVED 3999 :6381", true, "here:6381"), ("MOVED 3999 ?:6381", true, "here:6381"),
         ("MOVED 3999 fe80::7:6381", true, "[fe80::7]:6381"),
     ])
-    func redirections(_ text: String, isPermanent: Bool, address: String) throws {
+    func redirectionsAreRead(_ text: String, isPermanent: Bool, address: String) throws {
         let redirection = try #require(try Redirection(answer(text), from: .tcp(host: "here", port: 1)))
         #expect(redirection.isPermanent == isPermanent)
         #expect(redirection.address.description == address)

@@ -38,7 +38,7 @@ import Testing
         return replies
     }
 
-    @Test(arguments: [1, 2, 3, 7, 1000]) func repliesInAnyPortions(_ portion: Int) throws {
+    @Test(arguments: [1, 2, 3, 7, 1000]) func repliesMayComeInAnyPortions(_ portion: Int) throws {
         #expect(try Self.parse(Self.wire, portion: portion, limit: 1 << 20) == Self.replies)
     }
 
@@ -86,7 +86,7 @@ import Testing
         #expect(error.code == .unexpectedAnswer)
     }
 
-    @Test func accessors() throws {
+    @Test func repliesAreReadAsTheTypeThatIsAskedFor() throws {
         #expect(try RedisReply.string(Array("é".utf8)).text() == "é")
         #expect(try RedisReply.status("OK").text() == "OK")
         #expect(try RedisReply.string(Array("-12".utf8)).integer() == -12)
@@ -102,7 +102,7 @@ import Testing
         #expect(nested.answer == .general)
     }
 
-    @Test func commandsInWireFormat() throws {
+    @Test func commandsAreWrittenInWireFormat() throws {
         let buffer = try CommandBuffer([
             ["SET", .text("é"), .bytes([0, 13, 10])], ["GET", ""], ["INCRBY", "x", -3],
         ])
@@ -114,7 +114,7 @@ import Testing
         #expect(throws: RedisError.self) { try CommandBuffer([[]]) }
     }
 
-    @Test func theDigestOfAScript() {
+    @Test func aScriptsDigestIsItsSHA1() {
         #expect(
             RedisScript(name: "one", source: "return 1").digest == "e0e1f9fabfc9d4800c877a703b823ac0578ff8db")
     }

@@ -60,7 +60,7 @@ import Testing
             tls: true, description: "m of s1:26379/0"),
     ]
 
-    @Test(arguments: good) func reads(_ good: Good) throws {
+    @Test(arguments: good) func everyFormOfAddressIsRead(_ good: Good) throws {
         let settings = try RedisSettings(url: good.url)
         #expect(settings.target == good.target)
         #expect(settings.credentials == good.credentials)
@@ -119,7 +119,7 @@ import Testing
         ("redis+sentinel://:SECRET@s1/m?ca_file=x", "sentinel_password"),
     ]
 
-    @Test(arguments: bad) func refuses(_ url: String, part: String) throws {
+    @Test(arguments: bad) func aWrongAddressIsRefusedAndItsPartNamed(_ url: String, part: String) throws {
         let error = try #require(throws: RedisError.self) { try RedisSettings(url: url) }
         #expect(error.code == .invalidSettings)
         #expect(!error.isRetriable)

@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 
 @testable import Redis
 
-@Suite(.serialized, .needsRedisServer) struct SentinelTests {
+@Suite(.serialized, .needs(.redisServer)) struct SentinelTests {
     private final class Constellation {
         let master: RedisServerProcess
         let replica: RedisServerProcess

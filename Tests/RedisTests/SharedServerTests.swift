@@ -1,24 +1,19 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Redis
 
-private let sharedURL = ProcessInfo.processInfo.environment["REENCRYPT_TEST_REDIS_URL"]
-
 /// What a session does on any server. Each test has keys of its own.
-@Suite(
-    .enabled(
-        if: sharedURL != nil,
-        "needs REENCRYPT_TEST_REDIS_URL; scripts/support/private_redis.py start prints one"))
-struct SharedServerTests {
+@Suite(.needs(.redis)) struct SharedServerTests {
     private let settings: RedisSettings
     private let key = "test:{\(UUID().uuidString)}"
 
     init() throws {
-        settings = try RedisSettings(url: try #require(sharedURL), clientName: "shared tests")
+        settings = try RedisSettings(url: try #require(Service.redis.value), clientName: "shared tests")
     }
 
-    @Test func commandsAndReplies() throws {
+    @Test func commandsGetTheirReplies() throws {
         let session = try RedisSession(connecting: settings)
         #expect(try session.command(["PING"]) == .status("PONG"))
         #expect(try session.command(["SET", .text(key), .bytes([0, 255, 10])]) == .status("OK"))
@@ -37,7 +32,7 @@ struct SharedServerTests {
         #expect(try session.command(["CLIENT", "GETNAME"]).text() == "shared-tests")
     }
 
-    @Test func anotherDatabase() throws {
+    @Test func databasesAreApart() throws {
         var other = settings
         other.database = 5
         let first = try RedisSession(connecting: settings)
@@ -65,7 +60,7 @@ struct SharedServerTests {
     }
 
     /// 32 MB each way: neither side may wait for the other to read first.
-    @Test func aPipelineLargerThanEveryBuffer() throws {
+    @Test func aPipelineMayBeLargerThanEveryBuffer() throws {
         let session = try RedisSession(connecting: settings)
         let value = [UInt8](repeating: 7, count: 16 << 10)
         let results = session.pipeline((0..<2000).map { _ in ["ECHO", .bytes(value)] })
@@ -186,12 +181,12 @@ struct SharedServerTests {
         #expect(try await connection.command(["DEL", .text(key)]).integer() == 1)
     }
 
-    @Test func theServerIsOneThatWillDo() throws {
+    @Test func theServerIsSupported() throws {
         let info = try RedisSession(connecting: settings).requireSupportedServer()
         #expect(info.product == "Redis" || info.product == "Valkey")
     }
 
-    @Test func manyConnectionsAtOnce() async throws {
+    @Test func answersOfManyConnectionsAreNotMixedUp() async throws {
         let settings = settings
         try await withThrowingTaskGroup(of: Void.self) { group in
             for index in 0..<16 {

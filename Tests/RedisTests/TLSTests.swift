@@ -1,12 +1,14 @@
+import TestSupport
 import Testing
 
 @testable import Redis
 
-@Suite(.serialized, .needsRedisServer, .needsTLSServer) struct TLSTests {
+@Suite(.serialized, .needs(.redisServer), .needsTLSServer) struct TLSTests {
+    private static let made = Result { try CertificateFolder() }
     private let files: CertificateFolder
 
     init() throws {
-        files = try CertificateFolder()
+        files = try Self.made.get()
     }
 
     private func server(_ certificate: String = "server", clients: String = "yes") throws
@@ -19,11 +21,13 @@ import Testing
 
     private func connect(
         _ server: RedisServerProcess, host: String = "localhost", authority: String = "ca_file=PATH/ca.crt",
-        client: String = "&cert_file=PATH/client.crt&key_file=PATH/client.key"
+        client: String = "&cert_file=PATH/client.crt&key_file=PATH/client.key", answer: Duration? = nil
     ) throws -> RedisSession {
         let query = (authority + client).split(separator: "PATH", omittingEmptySubsequences: false)
             .joined(separator: files.path)
-        return try RedisSession(connecting: RedisSettings(url: "rediss://\(host):\(server.port)?\(query)"))
+        var settings = try RedisSettings(url: "rediss://\(host):\(server.port)?\(query)")
+        if let answer { settings.answerTimeout = answer }
+        return try RedisSession(connecting: settings)
     }
 
     @Test(arguments: ["localhost", "127.0.0.1"]) func connectsByNameAndByAddress(_ host: String) throws {
@@ -32,13 +36,13 @@ import Testing
         #expect(try session.command(["PING"]) == .status("PONG"))
     }
 
-    @Test func authoritiesInAFolder() throws {
+    @Test func authoritiesMayBeInAFolder() throws {
         let server = try server()
         let session = try connect(server, authority: "ca_dir=PATH/hashed")
         #expect(try session.command(["PING"]) == .status("PONG"))
     }
 
-    @Test func largeCommandsAndAnswers() throws {
+    @Test func largeCommandsAndAnswersArriveWhole() throws {
         let server = try server()
         let session = try connect(server)
         let value = [UInt8](repeating: 9, count: 100_000)
@@ -73,7 +77,7 @@ import Testing
         #expect(error.message.contains("mismatch"), "\(error)")
     }
 
-    @Test func aServerThatAsksForACertificate() throws {
+    @Test func aServerThatAsksForACertificateRefusesUsWithoutOne() throws {
         let server = try server()
         let error = try #require(throws: RedisError.self) { try connect(server, client: "") }
         #expect(error.code == .connectionFailed, "\(error)")
@@ -99,7 +103,7 @@ import Testing
         #expect(error.message.contains("ca_file /none.crt"))
     }
 
-    @Test func aPortWithoutTLS() throws {
+    @Test func aPortWithoutTLSIsRefused() throws {
         let server = try RedisServerProcess()
         var settings = try RedisSettings(url: "rediss://localhost:\(server.port)")
         settings.connectTimeout = .seconds(1)
@@ -108,7 +112,7 @@ import Testing
         #expect(!error.mayHaveExecuted)
     }
 
-    @Test func aTLSPortWithoutTLSHere() throws {
+    @Test func aTLSPortIsNoPlainPort() throws {
         let server = try server()
         var settings = server.settings()
         settings.connectTimeout = .seconds(1)
@@ -116,11 +120,11 @@ import Testing
         #expect(!error.mayHaveExecuted)
     }
 
-    @Test func frozenAndClosedConnections() throws {
+    @Test func frozenAndClosedConnectionsAreNoticed() throws {
         let server = try server()
         let session = try connect(server)
         try session.command(["PING"])
-        let other = try connect(server)
+        let other = try connect(server, answer: .milliseconds(500))
         let id = try session.command(["CLIENT", "ID"]).integer()
         try other.command(["CLIENT", "KILL", "ID", .integer(id)])
         let error = try #require(throws: RedisError.self) { try session.command(["INCR", "k"]) }

@@ -80,7 +80,7 @@ import Verification
         #expect(try value("remaining_records", [("table", "u")]) == 0)
     }
 
-    @Test func whoeverDoesNotLeadKnowsNothing() throws {
+    @Test func aProcessThatDoesNotLeadShowsNothing() throws {
         var observer = QueueObserver(metrics, ofNewJob: false)
         metrics.leads()
         observer.observe(progress(done: 0), isPaused: false, leaseExpiries: 0)

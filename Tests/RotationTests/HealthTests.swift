@@ -39,7 +39,7 @@ import Testing
                 == .unhealthy("queue: no success for 16 s; connection refused"))
     }
 
-    @Test func whoTriesInVainIsLiveAndWhoDoesNotTryIsNot() {
+    @Test func aProcessThatTriesInVainIsLiveAndOneThatDoesNotTryIsNot() {
         var health = Health()
         health.expect(.queue, within: .seconds(15), at: start)
         health.failed(.queue, "connection refused", at: start + .seconds(100))

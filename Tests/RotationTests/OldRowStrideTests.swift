@@ -1,13 +1,14 @@
 import BatchQueue
 import Envelope
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Rotation
 
 @Suite(
     "A page in strides",
-    .enabled(if: RotatedTable.url != nil, Comment(rawValue: RotatedTable.skipMessage)))
+    .needs(.postgres))
 struct OldRowStrideTests {
     private func page(_ table: RotatedTable, rows: Int, stride: Int?) async throws -> OldRowPage? {
         let leaf = try #require(table.plan.leaf(table.lease(1, "1", "1", rows: 1).range.leaf, of: table.name))

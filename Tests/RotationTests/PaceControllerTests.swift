@@ -60,7 +60,7 @@ import Testing
         #expect(abs((pace(controller)?.recordsPerSecond ?? 0) - 500) < 5)
     }
 
-    @Test func aRangeThatHungDoesNotStandForAllToCome() {
+    @Test func oneRangeThatHungDoesNotSetThePace() {
         var limits = PaceLimits()
         limits.laneShare = PaceLimits.LaneShare(1, reason: "")
         var controller = PaceController(limits)
@@ -77,7 +77,7 @@ import Testing
     }
 
     /// A coordinator that takes over may see the end of a range first that hung while nobody led.
-    @Test func notEvenWhereItIsTheFirstOneSeen() {
+    @Test func aFirstRangeThatHungDoesNotSetThePace() {
         var limits = PaceLimits()
         limits.laneShare = PaceLimits.LaneShare(1, reason: "")
         var controller = PaceController(limits)
@@ -89,7 +89,7 @@ import Testing
     }
 
     /// 32 lanes that hung end at 32 moments: without a floor the next range would be minutes away.
-    @Test func norDoManyThatEndOneAfterTheOther() {
+    @Test func manyRangesThatHungOneAfterTheOtherDoNotSetThePace() {
         var limits = PaceLimits()
         limits.laneShare = PaceLimits.LaneShare(0.15, reason: "")
         var controller = PaceController(limits)
@@ -104,7 +104,7 @@ import Testing
     }
 
     /// Rows that were locked for long at the end of a sweep, and then all of the table again, in large ranges.
-    @Test func afterThemALargeRangeDoesNotKeepOthersWaiting() {
+    @Test func aLargeRangeAfterRangesThatHungDoesNotKeepOthersWaiting() {
         var limits = PaceLimits()
         limits.laneShare = PaceLimits.LaneShare(0.4, reason: "")
         var controller = PaceController(limits)

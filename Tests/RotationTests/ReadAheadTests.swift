@@ -1,10 +1,11 @@
 import BatchQueue
 import Postgres
+import TestSupport
 import Testing
 
 @Suite(
     "A lane that reads the next range ahead",
-    .enabled(if: RotatedTable.url != nil, Comment(rawValue: RotatedTable.skipMessage)))
+    .needs(.postgres))
 struct ReadAheadTests {
     @Test func holdsTwoClaimsAtMost() async throws {
         try await RotatedTable.with(rows: 400) { table in

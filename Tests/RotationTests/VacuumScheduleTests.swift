@@ -24,7 +24,7 @@ import Testing
         #expect(schedule.next([1: 50]) == nil)
     }
 
-    @Test func countersThatBeganAnewAreFollowed() {
+    @Test func countersThatBeganAgainAreFollowed() {
         var schedule = VacuumSchedule(percent: 10, rows: [1: 100_000])
         #expect(schedule.next([1: 50_000]) == 1)
         #expect(schedule.next([:]) == nil)

@@ -4,6 +4,7 @@ import MetricsTestKit
 import Postgres
 import Redis
 import Rotation
+import TestSupport
 import Testing
 
 /// What a worker counts of its ranges, by the same equations as the queue.
@@ -125,7 +126,7 @@ import Testing
         #expect(timer.values == [3_000_000])
     }
 
-    @Test(.enabled(if: RotatedTable.url != nil, Comment(rawValue: RotatedTable.skipMessage)))
+    @Test(.needs(.postgres))
     func aBatchIsTimedOnceWhateverItsRows() async throws {
         try await RotatedTable.with(rows: 900) { table in
             let backend = TestMetrics()

@@ -1,57 +1,46 @@
+import TestSupport
 import Testing
 
 @testable import Verification
 
 struct EnvelopeFragmentsTests {
-    private static func envelope(_ keyID: String = "kek-v1") -> String {
-        let dek = String(repeating: "A", count: 80)
-        let nonce = String(repeating: "B", count: 16)
-        let ciphertext = String(repeating: "C", count: 24)
-        return #"{"version":1,"alg":"AES-256-GCM","key_id":"\#(keyID)","dek_wrapped":"\#(dek)","#
-            + #""nonce":"\#(nonce)","ciphertext":"\#(ciphertext)"}"#
-    }
-
     private static func quoted(_ text: String, escape: String) -> String {
         "\"" + text.replacing("\\", with: escape == "\\" ? "\\\\" : "\\").replacing("\"", with: escape + "\"")
             + "\""
     }
 
-    private static func hex(_ text: String) -> String {
-        text.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
     private func keyIDs(_ text: String) -> Set<String> { EnvelopeFragments(in: Array(text.utf8)).keyIDs }
 
-    @Test func elementsOfAnArray() {
-        let elements = ["kek-v1", "kek-v0"].map { Self.quoted(Self.envelope($0), escape: "\\") }
+    @Test func findsElementsOfAnArray() {
+        let elements = ["kek-v1", "kek-v0"].map { Self.quoted(envelope($0), escape: "\\") }
         #expect(keyIDs("{x,\(elements.joined(separator: ",")),NULL,\"\"}") == ["kek-v0", "kek-v1"])
     }
 
-    @Test func aFieldOfAComposite() {
-        #expect(keyIDs("(1,\"\",\(Self.quoted(Self.envelope(), escape: "\"")))") == ["kek-v1"])
+    @Test func findsAFieldOfAComposite() {
+        #expect(keyIDs("(1,\"\",\(Self.quoted(envelope(), escape: "\"")))") == ["kek-v1"])
     }
 
-    @Test func anArrayOfComposites() {
-        let composite = "(1,\(Self.quoted(Self.envelope(), escape: "\"")))"
+    @Test func findsFieldsInAnArrayOfComposites() {
+        let composite = "(1,\(Self.quoted(envelope(), escape: "\"")))"
         #expect(keyIDs("{\(Self.quoted(composite, escape: "\\"))}") == ["kek-v1"])
     }
 
-    @Test func bytesOfAnArray() {
-        #expect(keyIDs("{\"\\\\x\(Self.hex(Self.envelope()))\"}") == ["kek-v1"])
+    @Test func findsBytesInAnArray() {
+        #expect(keyIDs("{\"\\\\x\(envelope().utf8.hex)\"}") == ["kek-v1"])
     }
 
-    @Test func anEscapedMember() {
-        let escaped = Self.envelope().replacing("dek_wrapped", with: #"\u0064ek_wrapped"#)
+    @Test func findsAnEscapedMember() {
+        let escaped = envelope().replacing("dek_wrapped", with: #"\u0064ek_wrapped"#)
         #expect(keyIDs("{\(Self.quoted(escaped, escape: "\\"))}") == ["kek-v1"])
     }
 
-    @Test func aLabelWhereNothingCanBeTakenOut() {
-        #expect(keyIDs("RETURN '\(Self.envelope("kek-v7"))'::jsonb;") == ["kek-v7"])
+    @Test func findsTheLabelWhereNothingCanBeTakenOut() {
+        #expect(keyIDs("RETURN '\(envelope("kek-v7"))'::jsonb;") == ["kek-v7"])
     }
 
     /// An envelope may have a member of its own that holds another label.
     @Test func theEnvelopeIsAskedAndNotItsParts() {
-        let decoy = Self.envelope("kek-v2").dropLast() + #","note":{"key_id":"kek-v1"}}"#
+        let decoy = envelope("kek-v2").dropLast() + #","note":{"key_id":"kek-v1"}}"#
         #expect(keyIDs("{\(Self.quoted(String(decoy), escape: "\\"))}") == ["kek-v2"])
     }
 
@@ -66,7 +55,7 @@ struct EnvelopeFragmentsTests {
         #expect(keyIDs(String(repeating: "x", count: 200) + end).isEmpty)
     }
 
-    @Test func constantsOfAnExpression() {
+    @Test func findsConstantsOfAnExpression() {
         let tree =
             "{CONST :constlen -1 :constvalue 7 [ 28 0 0 0 97 -61 99 ]} {CONST :constvalue <>} [ x ] [ 1"
         let constants = tree.utf8.withContiguousStorageIfAvailable {

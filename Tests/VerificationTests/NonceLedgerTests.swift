@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Verification
@@ -10,17 +11,15 @@ struct NonceLedgerTests {
         return ledger
     }
 
-    /// Nonces are random: a fixed permutation of the counter stands for them.
+    /// Nonces are random: a fixed permutation of the counter serves as them.
     private func random(_ numbers: Range<UInt64>) -> [UInt64] {
         numbers.map { number in
-            var mixed = number &* 0x9E37_79B9_7F4A_7C15
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
+            var generator = SeededGenerator(seed: number)
+            return generator.next()
         }
     }
 
-    @Test func allDifferent() {
+    @Test func differentNoncesGiveNothing() {
         let found = NonceLedger.repeated(in: [ledger(random(0..<500)), ledger(random(500..<900))])
         #expect(found.nonces.isEmpty)
         #expect(found.coveredFraction == 1)
@@ -30,7 +29,7 @@ struct NonceLedgerTests {
         #expect(NonceLedger.repeated(in: []).coveredFraction == 0)
     }
 
-    @Test func twiceInOneAndOnceInEachOfTwo() {
+    @Test func aNonceIsFoundInOneLedgerAndAcrossTwo() {
         let found = NonceLedger.repeated(in: [ledger([7, 8, 7]), ledger([9, 8])])
         #expect(found.nonces == [7, 8])
     }

@@ -34,7 +34,7 @@ struct RangeDispenserTests {
         #expect(count == 3)
     }
 
-    @Test func noLeaves() {
+    @Test func noLeavesGiveNoRange() {
         #expect(RangeDispenser([]).next { _ in 1 } == nil)
     }
 }

@@ -44,19 +44,19 @@ struct VerdictTests {
         #expect(!outcome.verdict.sentence.contains("at this time"))
     }
 
-    @Test func anOldRecord() {
+    @Test func anOldRecordSpeaksAgainstIt() {
         var outcome = clean()
         outcome.census.append(.init(table: "t", column: "c", keyID: "kek-v1", records: 1))
         expectObjection("1 of 101 records are not under kek-v2", to: outcome)
     }
 
-    @Test func anUnreadableRecord() {
+    @Test func anUnreadableRecordSpeaksAgainstIt() {
         var outcome = clean(.labels)
         outcome.census.append(.init(table: "t", column: "c", keyID: nil, records: 2))
         expectObjection("2 of 102 records are not under kek-v2", to: outcome)
     }
 
-    @Test func aMislabelledRecord() {
+    @Test func aMislabelledRecordSpeaksAgainstIt() {
         var outcome = clean()
         outcome.unopenedRecords = 3
         expectObjection("3 records are labelled kek-v2 and do not open", to: outcome)
@@ -86,16 +86,16 @@ struct VerdictTests {
         }
     }
 
-    @Test func aPartOfTheCatalog() {
+    @Test func aPartOfTheCatalogIsNoProof() {
         expectPart(
             "1 other table of the catalog was not looked at (u)", { clean(scope: $0) }, isWholeCatalog: false,
             leftOut: ["u"])
         expectPart("The whole catalog was not asked for", { clean(scope: $0) }, isWholeCatalog: false)
     }
 
-    @Test func labelsAlone() { expectPart("no key was tried", { clean(.labels, scope: $0) }) }
+    @Test func labelsAloneAreNoProof() { expectPart("no key was tried", { clean(.labels, scope: $0) }) }
 
-    @Test func noRecordAtAll() {
+    @Test func noRecordAtAllIsNoProof() {
         expectPart("There is no record") { scope in
             var outcome = clean(scope: scope)
             outcome.census = []
@@ -103,7 +103,7 @@ struct VerdictTests {
         }
     }
 
-    @Test func aPartWithAFinding() {
+    @Test func aFindingInAPartIsExitCode2() {
         var outcome = clean(
             .labels, scope: VerificationScope(tables: ["t"], isWholeCatalog: false, acceptsPart: true))
         outcome.census.append(.init(table: "t", column: "c", keyID: "kek-v1", records: 1))
@@ -115,7 +115,7 @@ struct VerdictTests {
     // MARK: retired keys and fences
 
     /// It counts for the ids that it names, and only if those are all that are known to be retired.
-    @Test func aFenceOfOtherKeys() {
+    @Test func aFenceCountsIfItRefusesEveryRetiredKey() {
         var outcome = clean(retired: ["kek-v0", "kek-v1"])
         outcome.fencedKeyIDs = ["kek-v1"]
         #expect(!outcome.isFenced)
@@ -125,7 +125,7 @@ struct VerdictTests {
     }
 
     /// What a fence names is not known to be all: nothing is spared for it.
-    @Test func retiredKeysThatFencesAloneName() {
+    @Test func keysThatFencesAloneNameAreNotKnownToBeAll() {
         var outcome = clean(retired: [])
         #expect(outcome.verdict.sentence.contains("No retired key is known."))
         outcome.fencedKeyIDs = ["kek-v1"]
@@ -136,56 +136,56 @@ struct VerdictTests {
 
     /// The bound is rounded up, never down.
     @Test(arguments: [(300, "1.00 %"), (1_000, "0.30 %"), (999, "0.31 %"), (1_000_000, "0.01 %")])
-    func aSample(records: Int, bound: String) {
+    func aSampleIsNoProofAndItsBoundIsRoundedUp(records: Int, bound: String) {
         var outcome = clean()
         outcome.sample = .init(percent: 1, records: records)
         #expect(outcome.verdict.strength == .partial)
         expectObjection("fewer than \(bound) of all records are bad, with 95 % confidence", to: outcome)
     }
 
-    @Test func aSampleWithFailures() {
+    @Test func failuresOfASampleAreCounted() {
         var outcome = clean()
         outcome.sample = .init(percent: 1, records: 100)
         outcome.failures.count(2)
         expectObjection("100 records were opened, of which 2 failed", to: outcome)
     }
 
-    @Test func anEmptySample() {
+    @Test func anEmptySampleSpeaksAgainstIt() {
         var outcome = clean()
         outcome.sample = .init(percent: 1, records: 0)
         expectObjection("no record was drawn", to: outcome)
     }
 
-    @Test func aStandby() {
+    @Test func aStandbyGivesAnEstimate() {
         expectPart("an estimate", strength: .estimate, { clean(isStandby: true, scope: $0) })
         expectPart("an estimate", { clean(.labels, isStandby: true, scope: $0) })
     }
 
-    @Test func notOnDisk() {
+    @Test func whatIsNotOnDiskSpeaksAgainstIt() {
         var outcome = clean()
         outcome.durability.isFlushedHere = false
         expectObjection("0/1234", to: outcome)
     }
 
-    @Test func aStandbyThatLags() {
+    @Test func aStandbyThatLagsSpeaksAgainstIt() {
         var outcome = clean()
         outcome.durability.laggingStandbys = ["replica-2"]
         expectObjection("replica-2", to: outcome)
     }
 
-    @Test func aStandbyThatIsHidden() {
+    @Test func aStandbyThatIsHiddenSpeaksAgainstIt() {
         var outcome = clean()
         outcome.durability.hiddenStandbys = 1
         expectObjection("pg_read_all_stats", to: outcome)
     }
 
-    @Test func aStandbyThatIsAbsent() {
+    @Test func aStandbyThatIsAbsentSpeaksAgainstIt() {
         var outcome = clean()
         outcome.durability.absentStandbys = ["The standby of the replication slot spare is not connected."]
         expectObjection("spare", to: outcome)
     }
 
-    @Test func openTransactions() {
+    @Test func openTransactionsSpeakAgainstIt() {
         var outcome = clean()
         outcome.openTransactions = [
             .init(
@@ -199,13 +199,13 @@ struct VerdictTests {
         expectObjection("payment-17", to: outcome)
     }
 
-    @Test func columnsOutsideTheCatalog() {
+    @Test func columnsOutsideTheCatalogSpeakAgainstIt() {
         var outcome = clean()
         outcome.coverageProblems = ["audit.value looks encrypted and is in no catalog."]
         expectObjection("audit.value", to: outcome)
     }
 
-    @Test func aLateWriter() {
+    @Test func aLateWriterSpeaksAgainstIt() {
         var outcome = clean()
         outcome.sightings = [
             .init(

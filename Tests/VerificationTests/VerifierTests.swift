@@ -1,73 +1,44 @@
 import Catalog
 import Envelope
-import Foundation
 import Postgres
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Verification
 
-private let url = ProcessInfo.processInfo.environment["REENCRYPT_TEST_DATABASE_URL"]
-
-@Suite(
-    "A verification of a real database",
-    .enabled(if: url != nil, "PostgreSQL is missing: REENCRYPT_TEST_DATABASE_URL names no server"))
-struct VerifierTests {
-    private let settings: ConnectionSettings
+@Suite("A verification of a real database", .needs(.postgres)) struct VerifierTests {
     private let key: KeyEncryptionKey
-    private let table = "verifier_" + String((0..<12).map { _ in "abcdefghij".randomElement() ?? "a" })
 
     init() throws {
-        settings = try ConnectionSettings(url: url, applicationName: "reencrypt-secrets VerificationTests")
         key = try KeyEncryptionKey.generate(id: KeyID("kek-v2"))
     }
 
-    private func plan() throws -> VerificationPlan {
-        let entry = CatalogEntry(
-            name: table, tableName: try TableName(parsing: table), idColumns: nil,
-            encryptedColumns: ["secret"])
-        return VerificationPlan(
-            settings: settings, targetKey: key, retiredKeyIDs: ["kek-v1"],
-            scope: VerificationScope(tables: [table]),
-            resolveTables: { try Introspection.resolve([entry], session: $0).tables })
+    /// Runs with a table of `rows` good values.
+    private func withTable(rows: Int = 50, _ body: (SealedTable) async throws -> Void) async throws {
+        try await SealedTable.with(rows: rows, under: key, body)
     }
 
-    /// Runs with a table of `rows` good values, many a block.
-    private func withTable(
-        rows: Int = 50, _ body: (PostgresConnection) async throws -> Void
-    ) async throws {
-        let connection = PostgresConnection(settings)
-        let ring = try Keyring(primary: key)
-        let values = try (0..<rows).map {
-            String(decoding: try ring.seal("secret \($0)".utf8), as: UTF8.self)
-        }
-        let table = table
-        try await connection.perform { session in
-            try session.query("SET search_path = public")
-            try session.query("CREATE TABLE \(table) (id bigint PRIMARY KEY, secret text)")
-            var parameters = QueryParameters()
-            parameters.append(texts: values)
-            try session.query(
-                "INSERT INTO \(table) SELECT n, v FROM unnest($1) WITH ORDINALITY AS u(v, n)", parameters)
-        }
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(connection)) } catch { result = .failure(error) }
-        try await connection.perform { session in _ = try session.query("DROP TABLE \(table)") }
-        await connection.close()
-        try result.get()
+    private func plan(_ table: SealedTable) -> VerificationPlan {
+        VerificationPlan(
+            settings: table.settings, targetKey: key, retiredKeyIDs: ["kek-v1"],
+            scope: VerificationScope(tables: [table.name]),
+            resolveTables: { try Introspection.resolve([table.entry], session: $0).tables })
     }
 
-    private func verify(_ change: (inout VerificationPlan) -> Void = { _ in }) async throws
-        -> VerificationOutcome
-    {
-        var plan = try plan()
+    private func verify(
+        _ table: SealedTable, _ change: (inout VerificationPlan) -> Void = { _ in }
+    ) async throws -> VerificationOutcome {
+        var plan = plan(table)
         change(&plan)
         return try await Verifier(plan, observer: Silence()).run()
     }
 
-    @Test(arguments: Depth.allCases) func good(depth: Depth) async throws {
-        try await withTable { _ in
-            let outcome = try await verify {
+    @Test(arguments: Depth.allCases) func goodValuesAreProvenUnlessLabelsAloneWereRead(depth: Depth)
+        async throws
+    {
+        try await withTable { table in
+            let outcome = try await verify(table) {
                 $0.depth = depth
                 $0.concurrency = 7
             }
@@ -81,34 +52,34 @@ struct VerifierTests {
     }
 
     @Test func aFenceIsAskedForInTheSnapshot() async throws {
-        try await withTable { _ in
+        try await withTable { table in
             let tables = Mutex<[String]>([])
-            let outcome = try await verify {
+            let outcome = try await verify(table) {
                 $0.fencedKeyIDs = { found, session in
                     tables.withLock { $0 = found.map(\.name) }
                     let level = try session.query("SHOW transaction_isolation").string(0, 0)
                     return level == "repeatable read" ? ["kek-v1"] : []
                 }
             }
-            #expect(tables.withLock { $0 } == [table])
+            #expect(tables.withLock { $0 } == [table.name])
             #expect(outcome.isFenced)
             #expect(!outcome.verdict.sentence.contains("at this time"))
         }
     }
 
-    @Test func coverageBearsOnTheVerdict() async throws {
-        try await withTable { _ in
-            let outcome = try await verify { $0.coverage = { _ in ["audit.value looks encrypted."] } }
+    @Test func whatTheCoverageFindsSpeaksAgainstTheVerdict() async throws {
+        try await withTable { table in
+            let outcome = try await verify(table) { $0.coverage = { _ in ["audit.value looks encrypted."] } }
             #expect(outcome.verdict.objections == ["audit.value looks encrypted."])
         }
     }
 
     @Test func everyFailureOfManyIsCountedAndNamed() async throws {
-        try await withTable(rows: 3_000) { connection in
-            try await connection.perform { session in
-                _ = try session.query("UPDATE \(table) SET secret = 'plain ' || id WHERE id % 2 = 0")
+        try await withTable(rows: 3_000) { table in
+            try await table.connection.perform { session in
+                _ = try session.query("UPDATE \(table.name) SET secret = 'plain ' || id WHERE id % 2 = 0")
             }
-            let outcome = try await verify { $0.concurrency = 3 }
+            let outcome = try await verify(table) { $0.concurrency = 3 }
             #expect(outcome.failures.total == 1_500)
             #expect(outcome.oldRecords == 1_500)
             #expect(outcome.unopenedRecords == 0)
@@ -117,9 +88,9 @@ struct VerifierTests {
         }
     }
 
-    @Test func aSampleDrawsItsShare() async throws {
-        try await withTable(rows: 5_000) { _ in
-            let outcome = try await verify { $0.samplePercent = 50 }
+    @Test func aSampleTakesItsShareOfTheRecords() async throws {
+        try await withTable(rows: 5_000) { table in
+            let outcome = try await verify(table) { $0.samplePercent = 50 }
             let sample = try #require(outcome.sample)
             // Nine standard deviations.
             #expect((2_180...2_820).contains(sample.records))

@@ -38,6 +38,10 @@ promised_packages=(postgresql-15-repack postgresql-15-partman)
 # What the fault run adds: a pooler to be refused, clocks that jump.
 chaos_packages=(pgbouncer libfaketime)
 
+# What the other tests need.
+test_packages=(python3-pytest python3-pytest-xdist python3-hypothesis python3-yaml python3-jsonschema python3-selenium
+    python3-pip openssl gdb spin gcc debootstrap dpkg-dev chromium chromium-driver shellcheck)
+
 # require_swift: the toolchain is the one thing that is not installed here.
 require_swift() {
     command -v swift >/dev/null && return 0

@@ -51,15 +51,6 @@ package struct FenceInspection: Sendable {
         triggers = try Self.triggers(parameters, session)
     }
 
-    /// Whether every value of every column is behind validated fences that refuse all of these ids. Where no id is
-    /// known, nothing is fenced: some fence may refuse some other id.
-    package static func isFenced(
-        _ table: EncryptedTable, session: PostgresSession, retired: [String] = []
-    ) throws -> Bool {
-        if retired.isEmpty { return false }
-        return try FenceProof.refusedKeyIDs(in: [table], session).isSuperset(of: retired)
-    }
-
     /// The ids that validated fences of the column refuse on this relation.
     func refusedKeyIDs(_ column: EncryptedColumn, on relation: UInt32) -> Set<String> {
         fences.filter {

@@ -1,5 +1,6 @@
 import Envelope
 import Foundation
+import TestSupport
 
 /// An envelope as some other writer might lay it out, and where that writer put the six values.
 ///

@@ -1,16 +1,15 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// An authority, a server's certificate for `localhost` and 127.0.0.1, a client's, and a second authority that
 /// has signed nothing. Made with the `openssl` command.
-final class CertificateFolder {
-    let path: String
+final class CertificateFolder: Sendable {
+    private let folder: TemporaryFolder
+    var path: String { folder.path }
 
     init() throws {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "tls-\(UUID().uuidString.prefix(8))")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
-        path = folder.path
+        folder = try TemporaryFolder("tls")
         try makeAuthority("ca")
         try makeAuthority("other-ca")
         try sign("server", "subjectAltName=DNS:localhost,IP:127.0.0.1")
@@ -18,13 +17,9 @@ final class CertificateFolder {
         try sign("client", "extendedKeyUsage=clientAuth")
         try openssl("pkey", "-in", "client.key", "-aes256", "-passout", "pass:x", "-out", "locked.key")
         try FileManager.default.createDirectory(
-            at: folder.appendingPathComponent("hashed"), withIntermediateDirectories: false)
+            at: folder.url.appendingPathComponent("hashed"), withIntermediateDirectories: false)
         try FileManager.default.copyItem(atPath: path + "/ca.crt", toPath: path + "/hashed/ca.crt")
         try openssl("rehash", "hashed")
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
     }
 
     private static let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Redis
@@ -7,7 +8,7 @@ import Testing
 /// with the test's process, however that ends: a shell waits for the pipe between them to close.
 final class RedisServerProcess {
     let port: Int
-    private let folder: URL
+    private let folder: TemporaryFolder
     /// The folder that the server works in.
     var path: String { folder.path }
     let arguments: [String]
@@ -15,17 +16,9 @@ final class RedisServerProcess {
     private var shell: Process?
     private var keepAlive: Pipe?
 
-    static let binary: String? = {
-        let environment = ProcessInfo.processInfo.environment
-        if let path = environment["REENCRYPT_TEST_REDIS_SERVER"] { return path }
-        let folders = (environment["PATH"] ?? "").split(separator: ":")
-        let candidates = ["redis-server", "valkey-server"].flatMap { name in folders.map { "\($0)/\(name)" } }
-        return candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
-    }()
-
     /// Whether the server was built with TLS; some packages are not.
     static let offersTLS: Bool = {
-        guard binary != nil else { return false }
+        guard Service.redisServer.isThere else { return false }
         do {
             _ = try RedisServerProcess(["--tls-auth-clients", "no"])
             return true
@@ -37,12 +30,10 @@ final class RedisServerProcess {
     /// - Parameter arguments: as on the command line of `redis-server`, behind what every server gets.
     init(_ arguments: [String] = [], configuration: String? = nil, port: Int? = nil) throws {
         self.port = try port ?? FreePort.next()
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "redis-\(UUID().uuidString.prefix(8))")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+        folder = try TemporaryFolder("redis")
         if let configuration {
             try configuration.write(
-                to: folder.appendingPathComponent("redis.conf"), atomically: true, encoding: .utf8)
+                to: folder.url.appendingPathComponent("redis.conf"), atomically: true, encoding: .utf8)
             self.arguments = ["redis.conf"] + arguments
         } else {
             self.arguments =
@@ -54,15 +45,14 @@ final class RedisServerProcess {
 
     deinit {
         kill()
-        try? FileManager.default.removeItem(at: folder)
     }
 
     func start() throws {
         let shell = Process()
         shell.executableURL = URL(fileURLWithPath: "/bin/sh")
         let script = #""$0" "$@" >>server.log 2>&1 & echo $!; read -r _; kill -KILL $!"#
-        shell.arguments = ["-c", script, try #require(Self.binary)] + arguments
-        shell.currentDirectoryURL = folder
+        shell.arguments = ["-c", script, try #require(Service.redisServer.value)] + arguments
+        shell.currentDirectoryURL = folder.url
         let input = Pipe()
         let output = Pipe()
         shell.standardInput = input
@@ -77,7 +67,7 @@ final class RedisServerProcess {
             if !isRunning { break }
             usleep(10_000)
         }
-        let log = try? String(contentsOf: folder.appendingPathComponent("server.log"), encoding: .utf8)
+        let log = try? String(contentsOf: folder.url.appendingPathComponent("server.log"), encoding: .utf8)
         throw StartFailure(log: log ?? "(no log)")
     }
 
@@ -124,12 +114,7 @@ final class RedisServerProcess {
 }
 
 extension Trait where Self == ConditionTrait {
-    static var needsRedisServer: Self {
-        .enabled(
-            if: RedisServerProcess.binary != nil,
-            "needs a redis-server: install it, or name one in REENCRYPT_TEST_REDIS_SERVER")
-    }
-
+    /// Some packages are built without.
     static var needsTLSServer: Self {
         .enabled(if: RedisServerProcess.offersTLS, "needs a redis-server that was built with TLS")
     }

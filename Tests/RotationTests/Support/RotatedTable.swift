@@ -1,16 +1,13 @@
 import BatchQueue
 import Catalog
 import Envelope
-import Foundation
 import Logging
 import Postgres
 import Rotation
+import TestSupport
 
 /// A table of old values with the plan of a job on it, whose lock is held.
 struct RotatedTable: Sendable {
-    static let url = ProcessInfo.processInfo.environment["REENCRYPT_TEST_DATABASE_URL"]
-    static let skipMessage = "PostgreSQL is missing: REENCRYPT_TEST_DATABASE_URL names no server"
-
     let name: String
     let plan: JobPlan
     let settings: ConnectionSettings
@@ -19,35 +16,20 @@ struct RotatedTable: Sendable {
 
     /// Runs `body` with a table of rows 1 to `rows`.
     static func with(rows: Int, _ body: (RotatedTable) async throws -> Void) async throws {
-        let settings = try ConnectionSettings(url: url, applicationName: "reencrypt-secrets RotationTests")
-        let name = "rotated_" + String((0..<12).map { _ in "abcdefghij".randomElement() ?? "a" })
         let old = try KeyEncryptionKey.generate(id: KeyID("kek-v1"))
         let ring = try Keyring(primary: try .generate(id: KeyID("kek-v2")), previous: [old])
-        let values = try (0..<rows).map {
-            String(decoding: try Keyring(primary: old).seal("secret \($0)".utf8), as: UTF8.self)
+        try await SealedTable.with(rows: rows, under: old) { sealed in
+            let lock = AdvisoryLock.newJob()
+            let tables = try await sealed.connection.perform { session in
+                _ = try lock.tryAcquire(session)
+                return try Introspection.resolve([sealed.entry], session: session).tables
+            }
+            try await body(
+                RotatedTable(
+                    name: sealed.name,
+                    plan: JobPlan(keyring: ring, mode: .rewrap, tables: tables, jobLock: lock),
+                    settings: sealed.settings, connection: sealed.connection, leaf: tables[0].leaves[0].oid))
         }
-        let connection = PostgresConnection(settings)
-        let lock = AdvisoryLock.newJob()
-        let entry = CatalogEntry(
-            name: name, tableName: try TableName(parsing: name), idColumns: nil, encryptedColumns: ["secret"])
-        let tables = try await connection.perform { session in
-            try session.query("SET search_path = public")
-            try session.query("CREATE TABLE \(name) (id bigint PRIMARY KEY, secret text)")
-            var parameters = QueryParameters()
-            parameters.append(texts: values)
-            try session.query(
-                "INSERT INTO \(name) SELECT n, v FROM unnest($1) WITH ORDINALITY AS u(v, n)", parameters)
-            _ = try lock.tryAcquire(session)
-            return try Introspection.resolve([entry], session: session).tables
-        }
-        let table = RotatedTable(
-            name: name, plan: JobPlan(keyring: ring, mode: .rewrap, tables: tables, jobLock: lock),
-            settings: settings, connection: connection, leaf: tables[0].leaves[0].oid)
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(table)) } catch { result = .failure(error) }
-        try await connection.perform { session in _ = try session.query("DROP TABLE \(name)") }
-        await connection.close()
-        try result.get()
     }
 
     /// Rows `first` to `last` as the batch of this number.

@@ -15,7 +15,7 @@ struct FenceSelectionTests {
         #expect(selection.released.isEmpty && selection.unknown.isEmpty)
     }
 
-    @Test func orIsLetInAgain() {
+    @Test func whatStandingFencesRefuseIsLetInAgainOnRequest() {
         let selection = select("kek-v2", denied: ["kek-v1"], keepsOthers: false)
         #expect(selection.refused == ["kek-v2"])
         #expect(selection.released == ["kek-v1"] && selection.kept.isEmpty)

@@ -1,23 +1,20 @@
 import Catalog
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Verification
 
-@Suite(.enabled(if: TestDatabase.isAvailable, "\(TestDatabase.skipMessage)"))
+@Suite(.needs(.postgres))
 struct CoverageScanTests {
     /// Runs the statements in a new database, then looks outside the catalog.
     private func scan(
         _ statements: [String], catalog: [(String, [String])] = [], ignored: [String] = []
     ) async throws -> Coverage {
         let ignored = try ignored.map { try QualifiedColumn(parsing: $0) }
-        return try await TestDatabase.with { session in
+        return try await TestDatabase.withDatabase { session in
             for statement in statements { try session.query(statement) }
-            let entries = try catalog.map { name, columns in
-                CatalogEntry(
-                    name: name, tableName: try TableName(parsing: name), idColumns: nil,
-                    encryptedColumns: columns)
-            }
+            let entries = try catalog.map { name, columns in try CatalogEntry(name, columns) }
             let introspection = try Introspection.resolve(entries, session: session)
             #expect(introspection.problems.filter { $0.severity == .refuse }.isEmpty)
             return try CoverageScan(introspection.tables, ignored: ignored, seed: 1).run(session)
@@ -46,7 +43,7 @@ struct CoverageScanTests {
         #expect(coverage.problems == ["other.t.plain holds envelopes under kek-v1 and is in no catalog."])
     }
 
-    @Test func anEnvelopeInAnySpelling() async throws {
+    @Test func anEnvelopeIsFoundInAnySpelling() async throws {
         let coverage = try await scan([
             "CREATE TABLE t (id int, a text, b bytea)",
             "INSERT INTO t (id, a) SELECT g, '\\u00e9' FROM generate_series(1, 1000) g",
@@ -61,7 +58,7 @@ struct CoverageScanTests {
         #expect(coverage.findings.last?.keyIDs == ["kek-v0"])
     }
 
-    @Test func copiesAndAuditTrails() async throws {
+    @Test func copiesAndAuditTrailsAreFound() async throws {
         let coverage = try await scan(
             [
                 "CREATE TABLE source (id int PRIMARY KEY, secret bytea, words text)",
@@ -100,7 +97,7 @@ struct CoverageScanTests {
         #expect(try await scan(tree, ignored: ["public.t1.secret"]).findings.first?.keyIDs == ["kek-v0"])
     }
 
-    @Test func names() async throws {
+    @Test func namesThatSayEncryptedAreFindings() async throws {
         let coverage = try await scan([
             "CREATE TABLE t (id int, a_encrypted text, \"B_ENCRYPTED\" bytea, is_encrypted boolean, encrypted_c text, d_encrypted text[])",
             "CREATE TABLE p (id int, a_encrypted text) PARTITION BY LIST (id)",
@@ -132,7 +129,7 @@ struct CoverageScanTests {
     }
 
     @Test func whatMayNotBeReadIsAFinding() async throws {
-        let coverage = try await TestDatabase.with { session in
+        let coverage = try await TestDatabase.withDatabase { session in
             let role = "coverage_\(session.backendPID)"
             for statement in [
                 "CREATE ROLE \(role)",
@@ -172,7 +169,7 @@ struct CoverageScanTests {
         #expect(coverage.foreignTables == ["public.far"])
     }
 
-    @Test func aTableThatTheCatalogKnowsInPart() async throws {
+    @Test func aTableThatTheCatalogKnowsInPartIsNotedInTheProposal() async throws {
         let coverage = try await scan(
             [
                 "CREATE TABLE t (id int PRIMARY KEY, secret text, other text) PARTITION BY LIST (id)",
@@ -195,7 +192,7 @@ struct CoverageScanTests {
     }
 
     @Test func aProposalThatIsTakenLeavesNothing() async throws {
-        try await TestDatabase.with { session in
+        try await TestDatabase.withDatabase { session in
             for statement in [
                 #"CREATE SCHEMA "Odd Schema""#,
                 #"CREATE TABLE "Odd Schema"."Ta""ble.x" ("my id" int, tenant int, "se cret" text, "no" bytea, PRIMARY KEY (tenant, "my id"))"#,

@@ -1,35 +1,7 @@
 import Glibc
-import Testing
+import TestSupport
 
-/// A listening socket on loopback that does nothing by itself: the kernel accepts, and nobody answers.
-final class LoopbackListener {
-    let descriptor: Int32
-    let port: Int
-
-    /// - Parameter wanted: 0 for any free port.
-    init(backlog: Int32 = 16, port wanted: Int = 0) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(wanted).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let socket = descriptor
-        let status = withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(socket, pointer, size) | listen(socket, backlog) | getsockname(socket, pointer, &size)
-            }
-        }
-        try #require(status == 0)
-        port = Int(UInt16(bigEndian: address.sin_port))
-    }
-
-    deinit {
-        close(descriptor)
-    }
-}
-
-/// A server that answers what it is told to, whatever it is asked: for each connection one list of steps.
+/// A server that follows a script and not what it is asked: for each connection one list of steps.
 final class ScriptedServer: @unchecked Sendable {
     // Sendable: constants, but for `listener`, which only the thread uses after `init`.
     enum Step: Sendable {

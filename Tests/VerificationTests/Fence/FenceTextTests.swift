@@ -24,7 +24,7 @@ struct FenceTextTests {
         }
     }
 
-    @Test func namesFitAndDiffer() {
+    @Test func namesFitIntoAnIdentifierAndDiffer() {
         let mark = FenceMark(target: "kek-v2", retired: ["kek-v1"])
         let names = [
             FenceName.constraint(column: "a", mark),

@@ -57,20 +57,6 @@ enum SampleOutcome {
     }
 }
 
-/// A folder that is gone at the end.
-func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
-    let folder = NSTemporaryDirectory() + "reencrypt-report-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer {
-        do {
-            try FileManager.default.removeItem(atPath: folder)
-        } catch {
-            print("clean-up of \(folder): \(error)")
-        }
-    }
-    return try body(folder)
-}
-
 func bytes(ofFile path: String) throws -> [UInt8] {
     Array(try Data(contentsOf: URL(fileURLWithPath: path)))
 }

@@ -1,16 +1,16 @@
 import Glibc
 
 /// What a condition throws that does not hold yet.
-struct NotYet: Error {
+package struct NotYet: Error {
     let what: String
 
-    static func unless(_ condition: Bool, _ what: String) throws {
+    package static func unless(_ condition: Bool, _ what: String) throws {
         if !condition { throw NotYet(what: what) }
     }
 }
 
 /// Tries until it succeeds, for at most `limit`; what it throws last is thrown.
-func eventually<R>(within limit: Duration = .seconds(10), _ body: () throws -> R) throws -> R {
+package func eventually<R>(within limit: Duration = .seconds(10), _ body: () throws -> R) throws -> R {
     let deadline = ContinuousClock.now.advanced(by: limit)
     while true {
         do {
@@ -22,8 +22,10 @@ func eventually<R>(within limit: Duration = .seconds(10), _ body: () throws -> R
     }
 }
 
-func eventuallyAsync<R>(within limit: Duration = .seconds(20), _ body: () async throws -> R) async throws -> R
-{
+/// The same for what waits itself.
+package func eventuallyAsync<R>(
+    within limit: Duration = .seconds(20), _ body: () async throws -> R
+) async throws -> R {
     let deadline = ContinuousClock.now.advanced(by: limit)
     while true {
         do {

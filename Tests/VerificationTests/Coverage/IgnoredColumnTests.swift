@@ -15,7 +15,7 @@ struct IgnoredColumnTests {
             .objection(target: "kek-v2", retired: retired)
     }
 
-    @Test func envelopes() {
+    @Test func envelopesUnderAKeyOfOursSpeakAgainstTheVerdict() {
         #expect(
             objection(.envelopes, ["kek-v1"])?.contains("public.t.c holds envelopes under kek-v1") == true)
         #expect(objection(.envelopes, ["crm-7", "kek-v2"]) == nil)
@@ -25,14 +25,14 @@ struct IgnoredColumnTests {
         #expect(objection(.envelopes, ["kek-v3"], retired: ["kek-v3"]) != nil, "after a rollback")
     }
 
-    @Test func largerValues() {
+    @Test func envelopesInsideLargerValuesDoToo() {
         #expect(objection(.embedded, ["kek-v1"])?.contains("inside larger values") == true)
         #expect(objection(.embedded, ["crm-7"]) == nil)
         #expect(objection(.embedded, [])?.contains("does not show under which keys") == true)
     }
 
     /// A large object, or a place in the system catalogs.
-    @Test func whatIsNoColumnOfATable() {
+    @Test func objectsThatAreNoColumnAreNamed() {
         var finding = CoverageFinding(
             schema: "pg_catalog", table: "pg_largeobject", column: "data", type: "bytea", kind: .largeObject,
             reason: .envelopes, keyIDs: ["kek-v1"])
@@ -47,7 +47,7 @@ struct IgnoredColumnTests {
                 .objection(target: "kek-v2", retired: [])?.contains("does not show under which keys") == true)
     }
 
-    @Test func nothingFound() {
+    @Test func whatHoldsNoEnvelopeIsNoObjection() {
         #expect(objection(.name, []) == nil)
         #expect(objection(.notLookedAt("the role lacks SELECT on it"), []) == nil)
         #expect(
@@ -61,7 +61,7 @@ struct IgnoredColumnTests {
         ("other-v1", "kek-v2", false), ("kek-v99999999999999999999", "kek-v100000000000000000000", true),
         ("1", "2", true),
     ])
-    func series(_ id: String, _ other: String, isEarlier: Bool) {
+    func anEarlierKeyOfASeriesIsKnownByItsNumber(_ id: String, _ other: String, isEarlier: Bool) {
         #expect(KeySeries.isEarlier(id, than: other) == isEarlier)
     }
 }
