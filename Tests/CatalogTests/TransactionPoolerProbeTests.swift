@@ -55,7 +55,7 @@ struct TransactionPoolerProbeTests {
         }
     }
 
-    @Test(.enabled(if: PgBouncer.isInstalled, pooledBy))
+    @Test(.needs(.pgBouncer))
     func aSessionPoolIsComparedWithWhatTheCommandNeeds() async throws {
         let pooler = try await PgBouncer(.init(pool: "session", size: 3, roundRobin: false, refused: true))
         defer { pooler.stop() }
