@@ -235,7 +235,7 @@ def test_a_run_beside_a_pending_attachment(database, tool, attachment, kek_v2, i
     """It ends without a 0, or says whom it waits for."""
     name, sql = attachment
     with pending(database, sql, is_prepared) as commit:
-        run = tool.start_run()
+        run = tool.start_run("--wait-open-transactions", "1s")
         wait_until(
             lambda: not run.is_running() or "attaching" in run.stderr_so_far() or "locked" in run.stderr_so_far(),
             "it ends, or says whom it waits for",
@@ -275,14 +275,14 @@ def test_a_verification_waits_for_an_attachment(database, tool, attachment):
 
 
 @pytest.mark.parametrize("is_prepared", [False, True], ids=["open", "prepared"])
-@pytest.mark.slow
 def test_a_fence_beside_a_pending_attachment(database, tool, attachment, is_prepared):
     """The constraint's lock waits for the transaction, or the fence is not there: no 0 without it."""
     name, sql = attachment
     with pending(database, sql, is_prepared) as commit:
         process = tool.start_command(
-            "fence", "add", "--catalog", tool.catalog, "--lock-timeout", "300", "--attempts", "3"
-        )
+            "fence", "add", "--catalog", tool.catalog, "--lock-timeout", "300", "--attempts", "3",
+            "--wait-open-transactions", "1s",
+        )  # fmt: skip
         outcome = process.wait(60)
         commit()
     if outcome.exit_code == 0:

@@ -166,8 +166,9 @@ PAGE = {"/", "/login", "/events", "/failures"}
 
 
 def paths(sources):
-    for method, path in re.findall(r'router\.(get|post)\("([^"]+)"\)', sources):
-        path = f"/{path.lstrip('/')}"
+    for method, path in re.findall(r'routes\.(get|post)\("((?:[^"\\]|\\\([^)]*\))+)"\)', sources):
+        # A path for each of several values: `/control/\(order.rawValue)` is `/control/:order`.
+        path = re.sub(r"\\\((\w+)[^)]*\)", r":\1", path)
         if path not in PAGE:
             yield f"http {method.upper()} {path}"
 

@@ -18,11 +18,15 @@ package final class Coordinator: Sendable {
         package var limits: PaceLimits
         /// Share of a leaf's rows after which it is vacuumed; nil leaves that to autovacuum.
         package var vacuumPercent: Double?
+        /// How long a census waits for transactions that may attach a table, or take its name.
+        package var definitionPatience: Duration
 
         package init(
             batchSize: Int?, allowsUnknownKeys: Bool, order: RowOrder = .auto, profile: Profile = .balanced,
-            limits: PaceLimits? = nil, vacuumPercent: Double? = 10
+            limits: PaceLimits? = nil, vacuumPercent: Double? = 10,
+            definitionPatience: Duration = SnapshotHold.usualDefinitionPatience
         ) {
+            self.definitionPatience = definitionPatience
             self.order = order
             self.batchSize = batchSize
             self.allowsUnknownKeys = allowsUnknownKeys
@@ -264,7 +268,8 @@ package final class Coordinator: Sendable {
     private func takeCensus(lockPatience: Duration = .seconds(600)) async throws -> Census {
         let logger = logger
         let hold = SnapshotHold(
-            of: plan.tables, settings.named("reencrypt-secrets census"), lockPatience: lockPatience
+            of: plan.tables, settings.named("reencrypt-secrets census"), lockPatience: lockPatience,
+            definitionPatience: options.definitionPatience
         ) { logger.info("\($0)") }
         let keyIDs = plan.keyring.ids.map(\.description)
         let reading = try await patience.retrying("The census") {

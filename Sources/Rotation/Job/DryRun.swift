@@ -19,10 +19,15 @@ package struct DryRun: Sendable {
 
     private let plan: JobPlan
     private let allowsUnknownKeys: Bool
+    private let definitionPatience: Duration
     private let logger: Logger
 
-    package init(_ plan: JobPlan, allowsUnknownKeys: Bool, logger: Logger) {
+    /// - Parameter definitionPatience: how long transactions are waited for that may attach a table.
+    package init(
+        _ plan: JobPlan, allowsUnknownKeys: Bool, definitionPatience: Duration, logger: Logger
+    ) {
         self.plan = plan
+        self.definitionPatience = definitionPatience
         self.allowsUnknownKeys = allowsUnknownKeys
         self.logger = logger
     }
@@ -39,7 +44,9 @@ package struct DryRun: Sendable {
         onFailure: @escaping @Sendable (RecordFailure) throws -> Void
     ) async throws -> Result {
         let logger = logger
-        let hold = SnapshotHold(of: plan.tables, settings) { logger.info("\($0)") }
+        let hold = SnapshotHold(
+            of: plan.tables, settings, definitionPatience: definitionPatience
+        ) { logger.info("\($0)") }
         let reading = try await hold.read { held in
             try onBegin()
             return try await held.reader.perform { session in

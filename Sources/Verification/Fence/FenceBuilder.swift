@@ -43,6 +43,7 @@ package struct FenceBuilder: Sendable {
     private let connection: PostgresConnection
     private let watcher: PostgresConnection
     private let settings: ConnectionSettings
+    private let definitionPatience: Duration
     private let waiting: @Sendable (String) -> Void
 
     /// - Parameters:
@@ -54,9 +55,11 @@ package struct FenceBuilder: Sendable {
     package init(
         _ entries: [CatalogEntry], _ selection: FenceSelection?, acceptsUnknownIDs: Bool = false,
         lock: FenceLock, connecting settings: ConnectionSettings,
+        definitionPatience: Duration = SnapshotHold.usualDefinitionPatience,
         waiting: @escaping @Sendable (String) -> Void
     ) {
         self.settings = settings
+        self.definitionPatience = definitionPatience
         self.waiting = waiting
         self.entries = entries
         target = selection?.target ?? ""
@@ -193,7 +196,8 @@ package struct FenceBuilder: Sendable {
 
     /// Whatever carries a retired id, or is no envelope, so that nobody can say what it is under.
     private func requireNoOldRecords(_ tables: [EncryptedTable], takenBack: Bool) async throws {
-        let hold = SnapshotHold(of: tables, settings, waiting: waiting)
+        let hold = SnapshotHold(
+            of: tables, settings, definitionPatience: definitionPatience, waiting: waiting)
         let census = try await hold.census(keyIDs: [target] + retired)
         let remaining = census.finding.sortedGroups().filter { entry in
             entry.records > 0 && entry.group.label.keyID.map(retired.contains) ?? true

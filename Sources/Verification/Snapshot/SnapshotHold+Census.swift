@@ -2,10 +2,13 @@ package import Catalog
 package import Postgres
 
 extension SnapshotHold {
+    /// How long transactions are waited for that may attach a table, where nobody says otherwise.
+    package static let usualDefinitionPatience: Duration = .seconds(10)
+
     /// Of tables that were looked up when a job began, and must still be what their names lead to.
     package init(
         of tables: [EncryptedTable], _ settings: ConnectionSettings,
-        lockPatience: Duration = .seconds(30), definitionPatience: Duration = .seconds(10),
+        lockPatience: Duration = .seconds(30), definitionPatience: Duration,
         waiting: @escaping @Sendable (String) -> Void
     ) {
         self.init(

@@ -26,6 +26,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     var mode: RotationMode = .rewrap
 
     @OptionGroup var orders: OrderOptions
+    @OptionGroup var patience: PatienceOptions
 
     @Flag(help: "Leave records under key ids that are not configured as failed records, rather than refuse.")
     var allowUnknownKeys = false
@@ -61,7 +62,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
                 settings: settings, redis: redis, queue: queue.queue, mode: mode,
                 options: Coordinator.Options(
                     batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order,
-                    profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent),
+                    profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent,
+                    definitionPatience: patience.definitions),
                 expectedKeyIDs: Set(expectCheckValue.map(\.keyID)), logger: logger,
                 metrics: CoordinatorMetrics(tables: tables, factory: MetricsSystem.factory))
             let listening = listening

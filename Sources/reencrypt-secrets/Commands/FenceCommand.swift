@@ -57,6 +57,7 @@ struct FenceAddCommand: AsyncParsableCommand {
     @Flag(help: "A trigger that names late writers in the server's log, and refuses nobody.")
     var logOnly = false
 
+    @OptionGroup var patience: PatienceOptions
     @OptionGroup var options: FenceOptions
     @OptionGroup var catalog: CatalogOptions
     @OptionGroup var logging: LoggingOptions
@@ -92,7 +93,8 @@ struct FenceAddCommand: AsyncParsableCommand {
             }
             let builder = FenceBuilder(
                 settings.file.entries, selection, acceptsUnknownIDs: allowUnknownKeys, lock: options.lock,
-                connecting: FenceOutput.patient(settings.database), waiting: { logger.info("\($0)") })
+                connecting: FenceOutput.patient(settings.database),
+                definitionPatience: patience.definitions, waiting: { logger.info("\($0)") })
             if logOnly {
                 if !allowUnknownKeys { output.warn(ofUnknown: selection) }
                 try await output.reporting { try await builder.addLogOnly(output.log) }

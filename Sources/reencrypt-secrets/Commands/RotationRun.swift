@@ -107,7 +107,9 @@ struct RotationRun {
     // MARK: Dry run
 
     func dryRun(
-        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, allowsUnknownKeys: Bool, logsAll: Bool
+        _ file: CatalogFile, _ expectedKeyIDs: Set<String>, allowsUnknownKeys: Bool,
+        definitionPatience: Duration,
+        logsAll: Bool
     ) async throws {
         let start = Moment()
         let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: true, sessions: 4)
@@ -120,7 +122,10 @@ struct RotationRun {
         let signal: Int32?
         do {
             (result, signal) = try await StopSignals.run(logger) {
-                try await DryRun(plan, allowsUnknownKeys: allowsUnknownKeys, logger: logger).run(
+                try await DryRun(
+                    plan, allowsUnknownKeys: allowsUnknownKeys, definitionPatience: definitionPatience,
+                    logger: logger
+                ).run(
                     settings.named("reencrypt-secrets dry run"),
                     onBegin: {
                         try failures.withLock { $0 = try FailureSpool() }

@@ -37,6 +37,7 @@ struct RunCommand: AsyncParsableCommand {
     var mode: RotationMode = .rewrap
 
     @OptionGroup var orders: OrderOptions
+    @OptionGroup var patience: PatienceOptions
 
     @Flag(help: "Leave records under key ids that are not configured as failed records, rather than refuse.")
     var allowUnknownKeys = false
@@ -86,13 +87,15 @@ struct RunCommand: AsyncParsableCommand {
             let expected = Set(expectCheckValue.map(\.keyID))
             if dryRun {
                 try await job.dryRun(
-                    settings.file, expected, allowsUnknownKeys: allowUnknownKeys, logsAll: verbose)
+                    settings.file, expected, allowsUnknownKeys: allowUnknownKeys,
+                    definitionPatience: patience.definitions, logsAll: verbose)
             } else {
                 try await job.rotate(
                     settings.file, expected, lanes: concurrency ?? pace.profile.lanes,
                     Coordinator.Options(
                         batchSize: batchSize, allowsUnknownKeys: allowUnknownKeys, order: orders.order,
-                        profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent),
+                        profile: pace.profile, limits: pace.limits, vacuumPercent: pace.vacuumPercent,
+                        definitionPatience: patience.definitions),
                     metrics)
             }
         }

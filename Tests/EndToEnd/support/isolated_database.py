@@ -7,6 +7,8 @@ import os
 import psycopg2
 
 _numbers = itertools.count(1)
+# By the server's address: the connection that makes and drops databases there.
+_maintenance_connections = {}
 # A test that waits for a lock for ever should fail in its own words before the watchdog ends it.
 SESSION_OPTIONS = "-c statement_timeout=90s -c lock_timeout=60s"
 
@@ -24,13 +26,18 @@ class IsolatedDatabase:
 
     @contextlib.contextmanager
     def _maintenance(self):
-        connection = psycopg2.connect(self.server.url())
-        connection.autocommit = True
+        connection = _maintenance_connections.get(self.server.url())
+        # A server of a test's own may have been away since.
+        if connection is None or connection.closed:
+            connection = psycopg2.connect(self.server.url())
+            connection.autocommit = True
+            _maintenance_connections[self.server.url()] = connection
         try:
             with connection.cursor() as cursor:
                 yield cursor
-        finally:
+        except psycopg2.OperationalError:
             connection.close()
+            raise
 
     def drop(self):
         for connection in self._connections:

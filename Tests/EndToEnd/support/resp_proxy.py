@@ -63,6 +63,7 @@ class RespProxy(TcpRelay):
         self.keeps = keeps
         self.delay = delay
         self.requests = []
+        self._sent_scripts = set()
         super().__init__(port)
 
     def kept(self, name, answer=None) -> list:
@@ -87,14 +88,20 @@ class RespProxy(TcpRelay):
             return
 
     def _request(self, words):
-        """None for a script that has no name yet."""
+        """None for a script that this server has not been sent: it could only answer that there is none, and a rule would
+        lose that answer in place of the script's."""
         command = words[0].decode().upper()
         if command not in ("EVALSHA", "EVAL"):
             return Request(command, words[1:])
         digest = words[1].decode() if command == "EVALSHA" else hashlib.sha1(words[1]).hexdigest()
-        if command == "EVAL" and digest not in _names:
-            learn(digest, words[1])
-        return Request(_names[digest], words[3 + int(words[2]) :]) if digest in _names else None
+        with self._mutex:
+            if command == "EVAL":
+                if digest not in _names:
+                    learn(digest, words[1])
+                self._sent_scripts.add(digest)
+            if digest not in self._sent_scripts:
+                return None
+        return Request(_names[digest], words[3 + int(words[2]) :])
 
     def _pass_on(self, request, raw, client, server, answered) -> bool:
         action = self.rule(request) if self.rule else None
