@@ -343,6 +343,7 @@ def test_a_dump_restores_with_its_fence(server, database, tool, table, kek_v1):
     assert status(tool)[0]["validated"] and status(tool)[0]["retired"] == ["kek-v1"]
 
 
+@pytest.mark.alone
 def test_adding_it_under_a_load_holds_no_writer_longer_than_the_time_out(database, tool, table, kek_v2):
     """An application writes all the time while a long transaction keeps the lock away."""
     value = seal(kek_v2, b"x").bytes

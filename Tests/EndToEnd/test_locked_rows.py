@@ -112,6 +112,7 @@ def test_foreign_key_checks_are_no_obstacle(database, tool, table, kek_v2):
     table.assert_opens_with(kek_v2)
 
 
+@pytest.mark.alone
 def test_the_application_is_not_kept_waiting(database, tool, table, kek_v1, kek_v2):
     """While one row holds the run up, every other can be written at once: a handed-back range is let go."""
     holder, application = database.connect("holder"), database.connect("application", autocommit=True)

@@ -83,6 +83,7 @@ def test_a_partition_that_is_created_below_a_parent_that_cannot_be_read(database
 
 
 @pytest.mark.parametrize("ddl", ["REINDEX INDEX secrets_pkey", "REINDEX TABLE secrets"])
+@pytest.mark.alone
 def test_an_application_does_not_wait_behind_a_reindex(server, database, make_tool, kek_v2, ddl):
     """Planning locks each index of a table: who wants one of them for itself waits for us as well."""
     database.execute("CREATE TABLE secrets (id bigint PRIMARY KEY, secret bytea)")
@@ -148,6 +149,7 @@ def test_another_table_is_about_to_take_the_name(database, make_tool, kek_v1, ke
     assert "may attach a table" in outcome.stderr, str(outcome)
 
 
+@pytest.mark.alone
 def test_an_application_does_not_wait_behind_a_sample(database, tool, kek_v2):
     """A sample of large values outside the catalog takes seconds."""
     database.execute(

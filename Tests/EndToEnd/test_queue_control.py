@@ -458,6 +458,7 @@ def test_redis_is_out_of_memory_for_a_while(redis_server, queue, queue_tool, hel
     table.assert_opens_with(kek_v2)
 
 
+@pytest.mark.alone
 def test_the_only_coordinator_comes_back_at_once(database, queue, queue_tool, tables, kek_v2):
     """Its session is ended while ranges wait. Nobody else could lead; until it notices, no worker may write."""
     coordinator = queue_tool.coordinator("--batch-size", 10)

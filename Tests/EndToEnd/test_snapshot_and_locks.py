@@ -310,6 +310,7 @@ def test_one_of_250_partitions_is_rewritten_behind_the_snapshot(server, database
 
 
 @pytest.mark.parametrize("bad", [0, 1], ids=["all good", "a lie"])
+@pytest.mark.alone
 def test_an_application_is_not_kept_waiting_by_a_verification(
     server, database, make_tool, tool, kek_v1, kek_v2, bad
 ):
