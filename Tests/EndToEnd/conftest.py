@@ -1,5 +1,6 @@
 """What every test shares: the private server, a database of its own, the keys, the tool, and a watchdog."""
 
+import itertools
 import os
 import pathlib
 import signal
@@ -16,10 +17,11 @@ from support.rotation_tool import RotationTool, binary_path
 pytest_plugins = ["support.queue_fixtures", "support.allowed_skips"]
 
 WATCHDOG_SECONDS = 120
+OTHERS_BETWEEN_SLOW = 6
 SERVER_SETTINGS = {
     "fsync": "off",
     "wal_level": "logical",
-    "max_wal_size": "1GB",
+    "max_wal_size": "512MB",
     "max_prepared_transactions": "5",
     # What the server is set to must not matter to the tool.
     "timezone": "Asia/Kolkata",
@@ -50,9 +52,12 @@ def pytest_runtest_call(item):
 
 
 def pytest_collection_modifyitems(items):
-    """Slow tests begin first, so that none of them is still running when all others are done. A module that makes
-    something dear for all of its tests is left to one process."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Slow tests begin early, so that none of them is still running when all others are done, and between others, which
+    work while they wait. A module that makes something dear for all of its tests is left to one process."""
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = iter([item for item in items if not item.get_closest_marker("slow")])
+    items[:] = [one for item in slow for one in (item, *itertools.islice(others, OTHERS_BETWEEN_SLOW))]
+    items.extend(others)
     for item in items:
         if getattr(item.module, "IN_ONE_PROCESS", False):
             item.add_marker(pytest.mark.xdist_group(item.module.__name__))
