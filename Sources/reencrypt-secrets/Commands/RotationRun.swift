@@ -108,8 +108,7 @@ struct RotationRun {
 
     func dryRun(
         _ file: CatalogFile, _ expectedKeyIDs: Set<String>, allowsUnknownKeys: Bool,
-        definitionPatience: Duration,
-        logsAll: Bool
+        definitionPatience: Duration, logsAll: Bool
     ) async throws {
         let start = Moment()
         let (plan, database) = try await prepare(file, expectedKeyIDs, start, dryRun: true, sessions: 4)
