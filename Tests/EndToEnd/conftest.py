@@ -51,6 +51,7 @@ def pytest_runtest_call(item):
         signal.signal(signal.SIGALRM, previous)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Slow tests begin early, so that none of them is still running when all others are done, and between others, which
     work while they wait. A module that makes something dear for all of its tests is left to one process."""

@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 
 _PAGE = 4096
+_ZEROS = bytes(_PAGE)
 WINDOW = 16
 
 
@@ -33,7 +34,7 @@ def take(process, folder: pathlib.Path) -> bytes:
 def found_windows(content: bytes, windows: set) -> set:
     """Which of very many byte strings of `WINDOW` bytes stand in `content`, at any offset that is a multiple of 4."""
     pages = [content[start : start + _PAGE] for start in range(0, len(content), _PAGE)]
-    used = b"".join(page for page in pages if any(page))
+    used = b"".join(page for page in pages if page != _ZEROS)
     found = set()
     for offset in range(0, WINDOW, 4):
         found |= windows.intersection(
