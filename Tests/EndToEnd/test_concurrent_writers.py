@@ -11,6 +11,7 @@ import pytest
 
 from envelope_reference import open_envelope
 from support.application_writers import ApplicationWriters, WrittenTable, fill
+from support.postgres_relay import PostgresRelay
 from support.secrets_table import SecretsTable
 from support.statement_proxy import StatementProxy
 from support.waiting import wait_until
@@ -110,16 +111,34 @@ def test_rows_are_locked_between_read_and_write(server, database, make_tool, kek
     table.assert_opens_with(kek_v2)
 
 
+class WritesBeforeEachCensus(PostgresRelay):
+    """Each snapshot of the tool begins once the writers have committed something since the tool asked for it."""
+
+    def __init__(self, server, writers):
+        self.writers = writers
+        super().__init__(server.port)
+
+    def meet(self, message, sql, session) -> bool:
+        if sql is not None and "REPEATABLE READ READ ONLY" in sql:
+            session.flush()
+            before = self.writers.concurrent_writes
+            wait_until(lambda: self.writers.concurrent_writes > before, "the application goes on writing")
+        session.pass_on(message)
+        return True
+
+
 @pytest.mark.watchdog(240)
-def test_ends_while_writers_go_on_under_the_old_key(database, tool, kek_v1, kek_v2):
+def test_ends_while_writers_go_on_under_the_old_key(server, database, make_tool, kek_v1, kek_v2):
     """Exit 2 within bounded sweeps, and the reason; 0 once they have stopped."""
     table = WrittenTable("bytea", partitioned=False)
-    # Large enough that rows are written again behind a sweep's back before its census.
-    rows = fill(database, table, kek_v1, range(ROWS))
-    tool.write_catalog(table.catalog_entry)
+    rows = fill(database, table, kek_v1, range(2_000))
     writers = ApplicationWriters(database.url, table, rows, kek_v2, kek_v1, old_share=1.0, processes=3).start()
+    writers.observed(True)
     try:
-        outcome = tool.run(timeout=120).expect(2)
+        with WritesBeforeEachCensus(server, writers) as relay:
+            tool = make_tool(database.url_through(relay.port))
+            tool.write_catalog(table.catalog_entry)
+            outcome = tool.run(timeout=120).expect(2)
         expected = writers.stop()
     finally:
         writers.kill()
@@ -131,5 +150,7 @@ def test_ends_while_writers_go_on_under_the_old_key(database, tool, kek_v1, kek_
     assert "kek-v1" in outcome.stderr
     assert any(entry["key_id"] == "kek-v1" and entry["records"] > 0 for entry in report["census_after"])
 
+    tool = make_tool(database.url)
+    tool.write_catalog(table.catalog_entry)
     assert tool.run().expect(0).report["outcome"] == "complete"
     assert_holds_exactly(database, table, expected, kek_v2)

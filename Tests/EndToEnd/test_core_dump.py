@@ -30,6 +30,7 @@ def contains(core: bytes, needle: bytes) -> bool:
 
 @pytest.mark.parametrize("mode", ["rewrap", "reencrypt"])
 @pytest.mark.slow
+@pytest.mark.watchdog(400)
 def test_no_secret_in_a_core_dump(database, queue, queue_tool, kek_v1, kek_v2, mode):
     table = SecretsTable(database).create().fill(kek_v1, range(20_000), lambda number: MARKER + b"%d" % number)
     queue_tool.tool.write_catalog(table)
