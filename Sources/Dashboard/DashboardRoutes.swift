@@ -145,7 +145,6 @@ struct DashboardRoutes: Sendable {
             .contentType: type, .cacheControl: "no-store", .xContentTypeOptions: "nosniff",
         ]
         if let referrerPolicy = HTTPField.Name("Referrer-Policy") { headers[referrerPolicy] = "no-referrer" }
-        return Response(
-            status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+        return Response(status, text, headers: headers)
     }
 }

@@ -1,7 +1,7 @@
 import FoundationEssentials
+import HTTPService
 import HTTPTypes
 import HummingbirdCore
-import NIOCore
 import Rotation
 
 /// A verdict as an HTTP answer: 200 or 503, and a JSON object for a person.
@@ -21,7 +21,7 @@ enum HealthAnswer {
 
     private static func response(_ status: HTTPResponse.Status, _ body: Body) throws -> Response {
         Response(
-            status: status, headers: [.contentType: "application/json; charset=utf-8"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: try JSONEncoder().encode(body))))
+            status, String(decoding: try JSONEncoder().encode(body), as: UTF8.self),
+            headers: [.contentType: "application/json; charset=utf-8"])
     }
 }

@@ -67,8 +67,13 @@ final class RedisServerProcess {
             if !isRunning { break }
             usleep(10_000)
         }
-        let log = try? String(contentsOf: folder.url.appendingPathComponent("server.log"), encoding: .utf8)
-        throw StartFailure(log: log ?? "(no log)")
+        let log: String
+        do {
+            log = try String(contentsOf: folder.url.appendingPathComponent("server.log"), encoding: .utf8)
+        } catch {
+            log = "no log: \(error)"
+        }
+        throw StartFailure(log: log)
     }
 
     struct StartFailure: Error {
