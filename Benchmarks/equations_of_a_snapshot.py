@@ -1,9 +1,7 @@
 """What section 5 of the contract promises of the counters, judged on values that were read at one instant."""
 
-COUNTERS = [
-    "records_total", "records_done", "records_rewrapped", "records_superseded", "records_failed", "failures_total",
-    "batches_total", "batches_done", "batches_pending", "batches_leased", "batches_delayed", "batches_dead",
-]  # fmt: skip
+from progress_equations import COUNTERS
+from progress_equations import broken_equations as broken_equations_of_one
 
 
 def numbered(texts) -> dict:
@@ -12,18 +10,9 @@ def numbered(texts) -> dict:
 
 def broken_equations(whole, parts, pending, known, leased, delayed) -> list:
     """Of the queue, of each table, and between them; `pending` and the others are the lengths of the structures."""
-    broken = []
-    for p in (whole, *parts):
-        outstanding = p["batches_pending"] + p["batches_leased"] + p["batches_delayed"]
-        checks = {
-            "done = rewrapped + superseded + failed":
-                p["records_done"] == p["records_rewrapped"] + p["records_superseded"] + p["records_failed"],
-            "done <= total": p["records_done"] <= p["records_total"],
-            "batches add up": p["batches_total"] == p["batches_done"] + outstanding + p["batches_dead"],
-            "failures_total = failed": p["failures_total"] == p["records_failed"],
-            "none is negative": min(p.values()) >= 0,
-        }  # fmt: skip
-        broken += [f"{what}: {p}" for what, holds in checks.items() if not holds]
+    broken = broken_equations_of_one(whole, "queue")
+    for part in parts:
+        broken += broken_equations_of_one(part, "table")
     broken += [
         f"{name} is not the sum over the tables"
         for name in COUNTERS

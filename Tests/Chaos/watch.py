@@ -5,7 +5,7 @@ import threading
 import time
 
 from resp_client import RedisAway, RedisError, fields
-from support.queue_equations import broken_equations, COUNTERS
+from progress_equations import broken_equations, COUNTERS
 from support.queue_process import numbered
 
 SAMPLE_SECONDS = 0.1

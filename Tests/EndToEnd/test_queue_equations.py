@@ -11,7 +11,7 @@ import pytest
 from envelope_reference import seal
 from resp_client import RedisAway, RedisClient, fields
 from support.four_tables import ROWS
-from support.queue_equations import COUNTERS, broken_equations
+from progress_equations import COUNTERS, broken_equations
 from support.queue_process import RUNNING, numbered
 from support.secrets_table import SecretsTable
 from support.waiting import wait_until

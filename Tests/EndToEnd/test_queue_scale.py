@@ -1,6 +1,7 @@
 """The simulation of many workers over one Redis, for a few seconds; and the model that it checks."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ BENCHMARKS = REPOSITORY / "Benchmarks"
 def measured(script, *arguments) -> dict:
     outcome = subprocess.run(
         [sys.executable, BENCHMARKS / script, "--json", *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "scripts/support")},
         capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr

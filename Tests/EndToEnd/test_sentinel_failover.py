@@ -5,7 +5,7 @@ import tempfile
 import pytest
 
 from private_sentinels import PrivateSentinels
-from support.queue_equations import broken_equations
+from progress_equations import broken_equations
 from support.queue_process import Queue, QueueTool, tally, wait_until_ready
 from resp_client import RedisClient
 from support.secrets_table import SecretsTable
