@@ -51,10 +51,21 @@ def pytest_runtest_call(item):
         signal.signal(signal.SIGALRM, previous)
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--alone", choices=("only", "not"), help="only the tests marked `alone`, or all others; beside it -m is free"
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Slow tests begin early, so that none of them is still running when all others are done, and between others, which
     work while they wait. A module that makes something dear for all of its tests is left to one process."""
+    alone = config.getoption("--alone")
+    if alone:
+        left_out = [item for item in items if (item.get_closest_marker("alone") is None) == (alone == "only")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     slow = [item for item in items if item.get_closest_marker("slow")]
     others = iter([item for item in items if not item.get_closest_marker("slow")])
     items[:] = [one for item in slow for one in (item, *itertools.islice(others, OTHERS_BETWEEN_SLOW))]
